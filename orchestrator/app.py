@@ -1,0 +1,285 @@
+"""The composition root: the only place where concrete parts are chosen and joined."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.client import Client, RunHandle, RunResult
+from orchestrator.domain.identity import RunId
+from orchestrator.domain.worker import Catalogue
+from orchestrator.errors import NotFound
+from orchestrator.llm import Models
+from orchestrator.project import find_project, graph_path, load_registry, load_settings
+from orchestrator.queue import Listener, Notifier, install
+from orchestrator.settings import DatabaseSettings, Settings
+from orchestrator.store import Database, EmbeddedPostgres, SpanStore, migrate, runs, workers
+from orchestrator.store.runs import RunRow
+from orchestrator.supervisor import Supervisor
+from orchestrator.telemetry import Redactor, Tracing
+from orchestrator.worker import Registry
+from orchestrator.worker.runtime import WorkerRuntime
+from orchestrator.workflow import Workflow, load_workflow, parse_workflow
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What one process has joined together."""
+
+    settings: Settings
+    registry: Registry
+    database: Database
+    listener: Listener
+    notifier: Notifier
+    tracing: Tracing
+    models: Models
+    redactor: Redactor
+    client: Client
+
+
+class Orchestrator:
+    """An opened project, or a connection to a database that other processes serve."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        project: Path | str = ".",
+        *,
+        workers: Sequence[object] = (),
+        settings: Settings | None = None,
+        environ: Mapping[str, str] | None = None,
+        pools: Sequence[str] | None = None,
+        serve: bool = True,
+    ) -> AsyncIterator[Orchestrator]:
+        """Open a project with everything in this process, on the embedded Postgres unless a database is configured.
+
+        Args:
+            project: a folder of the project, or one below it; one without the mark is an empty project.
+            workers: decorated functions besides those of the project.
+            settings: instead of the project's own.
+            environ: instead of the process's environment.
+            pools: which pools to serve, all of the registered workers by default.
+            serve: False for a client that has the project but runs nothing.
+
+        Raises:
+            ProjectError: the project cannot be read.
+            ServiceError: the database or a missing extra.
+        """
+        env = os.environ if environ is None else environ
+        chosen = settings or load_settings(find_project(Path(project)), env)
+        registry = load_registry(chosen)
+        for each in workers:
+            registry.add(each)
+        async with AsyncExitStack() as stack:
+            url = await _database_url(stack, chosen)
+            await migrate(url, [install])
+            app = cls(await _join(stack, chosen, registry, url, env))
+            await app._publish()
+            if serve:
+                await stack.enter_async_context(app._serving(pools))
+            yield app
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, *, database: str) -> AsyncIterator[Orchestrator]:
+        """A client of a database that supervisors and workers elsewhere serve.
+
+        Args:
+            database: `postgresql://…`.
+
+        Raises:
+            DatabaseUnavailable: it does not answer.
+        """
+        settings = Settings(root=Path.cwd(), database=DatabaseSettings(url=database))
+        async with AsyncExitStack() as stack:
+            yield cls(await _join(stack, settings, Registry(), database, {}))
+
+    @property
+    def settings(self) -> Settings:
+        """The project's settings."""
+        return self._parts.settings
+
+    @property
+    def registry(self) -> Registry:
+        """The workers and validators that this process knows."""
+        return self._parts.registry
+
+    @property
+    def models(self) -> Models:
+        """The model tiers."""
+        return self._parts.models
+
+    @property
+    def database(self) -> Database:
+        """The store's connection pool."""
+        return self._parts.database
+
+    @property
+    def database_url(self) -> str:
+        """Where the database is, for other processes; it may hold a password."""
+        return self._parts.database.url
+
+    async def submit(
+        self,
+        workflow: str | Path | Workflow,
+        inputs: dict[str, Any] | None = None,
+        *,
+        tenant: str | None = None,
+        priority: int = 0,
+        idempotency_key: str | None = None,
+    ) -> RunHandle:
+        """Begin a run and return at once.
+
+        Args:
+            workflow: a file, the name of a graph of the project or of a stored workflow, or a workflow itself.
+            inputs: plain JSON by input name.
+            tenant: whose run it is; the settings' by default.
+            priority: higher first.
+            idempotency_key: a second submit with the same key and tenant gives the first run.
+
+        Raises:
+            WorkflowError: the workflow has mistakes.
+            InputsInvalid: the inputs do not fit it.
+            NotFound: there is no such workflow.
+        """
+        return await self._parts.client.submit(
+            await self.load(workflow),
+            inputs or {},
+            tenant=tenant or self.settings.tenant,
+            priority=priority,
+            idempotency_key=idempotency_key,
+        )
+
+    async def run(
+        self, workflow: str | Path | Workflow, inputs: dict[str, Any] | None = None, **options: Any
+    ) -> RunResult:
+        """Begin a run and wait for its end; takes what `submit` takes. A failed run is returned, not raised."""
+        return await (await self.submit(workflow, inputs, **options)).result()
+
+    async def load(self, workflow: str | Path | Workflow) -> Workflow:
+        """The workflow as it would be pinned now, its pools taken from the registered workers.
+
+        Raises:
+            WorkflowError: it has mistakes.
+            NotFound: there is no such file, and no stored workflow of that name.
+        """
+        catalogue, tiers = await self._catalogue(), self.settings.models
+        if isinstance(workflow, Workflow):
+            if not workflow.source:
+                return workflow
+            return parse_workflow(
+                workflow.source, file=workflow.name, folder=None, catalogue=catalogue, model_tiers=tiers
+            )
+        path = graph_path(self.settings, workflow)
+        if path is not None:
+            return load_workflow(path, catalogue=catalogue, model_tiers=tiers)
+        stored = await runs.latest_workflow(self.database, str(workflow))
+        if stored is None:
+            raise NotFound(f"there is no workflow file and no stored workflow named {str(workflow)!r}")
+        return Workflow.from_json(stored)
+
+    async def handle(self, run_id: RunId | str) -> RunHandle:
+        """A run by its id, or by the beginning of it.
+
+        Raises:
+            NotFound: there is none, or more than one.
+        """
+        return await self._parts.client.find(str(run_id))
+
+    async def list_runs(self, *, tenant: str | None = None, status: str | None = None, limit: int = 50) -> list[RunRow]:
+        """The newest runs first."""
+        return await self._parts.client.list(tenant=tenant, status=status, limit=limit)
+
+    async def serve_supervisor(self, stop: asyncio.Event) -> list[RunId]:
+        """Host runs until `stop` is set; gives those that were handed back unfinished."""
+        parts = self._parts
+        supervisor = Supervisor(parts.database, parts.listener, parts.notifier, self.settings.supervisor, parts.tracing)
+        return await supervisor.run(stop)
+
+    async def serve_workers(
+        self, stop: asyncio.Event, *, pools: Sequence[str], concurrency: int | None = None
+    ) -> list[str]:
+        """Serve pools until `stop` is set, at most `concurrency` attempts at once; gives what was handed back."""
+        parts = self._parts
+        runtime = WorkerRuntime(
+            database=parts.database,
+            listener=parts.listener,
+            notifier=parts.notifier,
+            registry=parts.registry,
+            settings=self.settings.worker,
+            models=parts.models,
+            tracing=parts.tracing,
+            redactor=parts.redactor,
+            pools=pools,
+            concurrency=concurrency,
+        )
+        return await runtime.run(stop)
+
+    async def _catalogue(self) -> Catalogue:
+        return {**await workers.read_cards(self.database), **self.registry.catalogue}
+
+    async def _publish(self) -> None:
+        await workers.publish_cards(self.database, list(self.registry.catalogue.values()))
+
+    @asynccontextmanager
+    async def _serving(self, pools: Sequence[str] | None) -> AsyncIterator[None]:
+        """A supervisor and workers in the background; should one of them fail, the caller's block ends with that."""
+        stop, caller = asyncio.Event(), asyncio.current_task()
+        served = tuple(pools) if pools is not None else self.registry.pools
+        tasks: list[asyncio.Task[Any]] = [
+            asyncio.create_task(self.serve_supervisor(stop), name="supervisor"),
+            asyncio.create_task(self.serve_workers(stop, pools=served), name="workers"),
+        ]
+
+        def on_done(task: asyncio.Task[Any]) -> None:
+            if not stop.is_set() and caller is not None:
+                caller.cancel(f"the {task.get_name()} ended early")
+
+        for task in tasks:
+            task.add_done_callback(on_done)
+        try:
+            yield
+        except asyncio.CancelledError:
+            failed = [task.exception() for task in tasks if task.done() and not task.cancelled()]
+            if caller is not None and any(failed):
+                caller.uncancel()
+                raise next(error for error in failed if error is not None) from None
+            raise
+        finally:
+            stop.set()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _database_url(stack: AsyncExitStack, settings: Settings) -> str:
+    if settings.database.url is not None:
+        return settings.database.url
+    server = await asyncio.to_thread(EmbeddedPostgres.start, settings.state_dir / "postgres")
+    stack.push_async_callback(asyncio.to_thread, server.close)
+    return server.url
+
+
+async def _join(
+    stack: AsyncExitStack, settings: Settings, registry: Registry, url: str, environ: Mapping[str, str]
+) -> Parts:
+    database = await Database.connect(url, size=settings.database.pool_size, timeout=settings.database.connect_timeout)
+    stack.push_async_callback(database.close)
+    listener = await stack.enter_async_context(Listener(database.dedicated_connection))
+    notifier = await stack.enter_async_context(Notifier(database.pool))
+    tracing = Tracing(settings.telemetry, sink=SpanStore(database))
+    await tracing.start()
+    stack.push_async_callback(tracing.aclose)
+    redactor = Redactor(environ)
+    models = Models(settings.models, state_dir=settings.state_dir, tracing=tracing, environ=environ)
+    stack.push_async_callback(models.aclose)
+    client = Client(database, listener)
+    await client.start()
+    return Parts(settings, registry, database, listener, notifier, tracing, models, redactor, client)

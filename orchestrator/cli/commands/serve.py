@@ -1,0 +1,84 @@
+"""`orchestrator supervisor` and `orchestrator worker`: processes that serve until they are told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli.interrupts import Interrupts, on_signals
+from orchestrator.cli.invocation import Invocation, read_registry
+
+if TYPE_CHECKING:
+    from orchestrator.app import Orchestrator
+
+Serve = Callable[["Orchestrator", asyncio.Event], Awaitable[object]]
+
+
+def supervisor(context: typer.Context) -> None:
+    """Hold runs until SIGTERM or Ctrl-C; then hand them back."""
+    invocation: Invocation = context.obj
+    invocation.log("info")
+
+    async def serve(app: Orchestrator, stop: asyncio.Event) -> object:
+        return await app.serve_supervisor(stop)
+
+    asyncio.run(_serve(invocation, "supervisor", serve))
+
+
+def worker(
+    context: typer.Context,
+    pools: Annotated[
+        list[str] | None,
+        typer.Option("--pool", "-p", help="A pool to serve; may be given again. All by default.", metavar="NAME"),
+    ] = None,
+    concurrency: Annotated[
+        int | None,
+        typer.Option("--concurrency", "-c", min=1, help="Attempts at once in this process.", metavar="N"),
+    ] = None,
+) -> None:
+    """Carry out the attempts of some pools until SIGTERM or Ctrl-C; then finish or hand back what is held."""
+    invocation: Invocation = context.obj
+    invocation.log("info")
+    registry = read_registry(invocation.settings())
+    chosen = tuple(dict.fromkeys(pools or registry.pools))
+    _warn_of_empty_pools(chosen, registry.pools)
+
+    async def serve(app: Orchestrator, stop: asyncio.Event) -> object:
+        return await app.serve_workers(stop, pools=chosen, concurrency=concurrency)
+
+    asyncio.run(_serve(invocation, f"worker of {', '.join(chosen)}", serve))
+
+
+def _warn_of_empty_pools(chosen: Sequence[str], known: Sequence[str]) -> None:
+    from orchestrator.workflow.suggestions import suggest
+
+    for pool in chosen:
+        if pool not in known:
+            hint = suggest(pool, known)
+            message = f"no worker of this project is in pool '{pool}' unless a step sends it there"
+            typer.secho(f"warning: {message}" + (f" ({hint})" if hint else ""), err=True, fg="yellow")
+
+
+async def _serve(invocation: Invocation, what: str, serve: Serve) -> None:
+    from orchestrator.app import Orchestrator
+
+    stop = asyncio.Event()
+    serving = asyncio.current_task()
+    assert serving is not None
+
+    def ask() -> None:
+        typer.echo(f"{what}: stopping; a second signal does not wait for what is held", err=True)
+        stop.set()
+
+    def insist() -> None:
+        serving.cancel()
+
+    with on_signals(Interrupts(ask, insist), signal.SIGINT, signal.SIGTERM):
+        async with Orchestrator.open(invocation.project, settings=invocation.settings(), serve=False) as app:
+            typer.echo(f"{what}: serving; Ctrl-C stops it", err=True)
+            handed_back = await serve(app, stop)
+        typer.echo(f"{what}: stopped" + (f"; {handed_back}" if handed_back else ""), err=True)

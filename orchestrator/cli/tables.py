@@ -1,0 +1,138 @@
+"""Tables on the command line: the steps of a run, runs, workers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.cli.progress import first_line
+from orchestrator.cli.quantities import (
+    NOTHING,
+    between,
+    cost_text,
+    duration_text,
+    short_id,
+    sum_costs,
+    time_text,
+    tokens_text,
+)
+from orchestrator.cli.statuses import status_text
+from orchestrator.domain.attempt import Purpose
+from orchestrator.domain.outcome import Usage
+from orchestrator.domain.worker import WorkerCard
+
+if TYPE_CHECKING:
+    from orchestrator.client import RunTrace
+    from orchestrator.store.attempts import AttemptRow
+    from orchestrator.store.runs import RunRow
+    from orchestrator.store.steps import StepRow
+
+
+def plain_table(left: Sequence[str], right: Sequence[str] = ()) -> Table:
+    """A table without lines: `left` columns are texts, `right` ones are numbers."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in left:
+        table.add_column(column, overflow="fold")
+    for column in right:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def usage_of(attempts: Sequence[AttemptRow]) -> Usage:
+    """What some attempts used together."""
+    return Usage(
+        sum(attempt.input_tokens for attempt in attempts),
+        sum(attempt.output_tokens for attempt in attempts),
+        sum_costs([attempt.cost_usd for attempt in attempts]),
+        sum(attempt.model_calls for attempt in attempts),
+    )
+
+
+def attempts_by_step(attempts: Sequence[AttemptRow]) -> dict[str, list[AttemptRow]]:
+    """The attempts of each step, in their order."""
+    grouped: dict[str, list[AttemptRow]] = defaultdict(list)
+    for attempt in attempts:
+        grouped[attempt.step].append(attempt)
+    return grouped
+
+
+def steps_table(trace: RunTrace) -> Table:
+    """One row a step, with a last column that says why some were skipped or failed."""
+    attempts = attempts_by_step(trace.attempts)
+    verdicts: dict[str, list[bool]] = defaultdict(list)
+    step_of = {attempt.id: attempt.step for attempt in trace.attempts}
+    for verdict in trace.verdicts:
+        verdicts[step_of.get(verdict.attempt_id, "")].append(verdict.passed)
+    noted = any(_note(step) for step in trace.steps)
+    table = plain_table(
+        ("step", "status", "worker"), ("items", "attempts", "verdicts", "tokens in → out", "cost", "time")
+    )
+    if noted:
+        table.add_column("why", overflow="fold")
+    for step in sorted(trace.steps, key=lambda row: row.position):
+        tries = attempts[step.step]
+        used = usage_of(tries)
+        cells: list[str | Text] = [
+            step.step,
+            status_text(step.status),
+            Text(step.worker, style="dim"),
+            NOTHING if step.items_total is None else f"{step.items_done}/{step.items_total}",
+            str(sum(attempt.purpose == Purpose.WORK for attempt in tries)),
+            _verdicts_text(verdicts[step.step]),
+            tokens_text(used.input_tokens, used.output_tokens),
+            cost_text(used.cost_usd),
+            duration_text(between(step.started_at, step.finished_at)),
+        ]
+        table.add_row(*cells, *([Text(_note(step), style="dim")] if noted else []))
+    return table
+
+
+def _note(step: StepRow) -> str:
+    return first_line(step.error.message if step.error else step.reason, 120)
+
+
+def _verdicts_text(passed: Sequence[bool]) -> Text:
+    if not passed:
+        return Text(NOTHING)
+    text = Text()
+    if any(passed):
+        text.append(f"✓{sum(passed)}", style="green")
+    if not all(passed):
+        text.append(f"{' ' if text else ''}✗{len(passed) - sum(passed)}", style="red")
+    return text
+
+
+def runs_table(runs: Sequence[RunRow]) -> Table:
+    """One row a run, the newest first."""
+    table = plain_table(("run", "workflow", "tenant", "status", "started"), ("time", "tokens in → out", "cost"))
+    for run in runs:
+        table.add_row(
+            short_id(run.id),
+            f"{run.workflow} {run.version}",
+            Text(run.tenant, style="dim"),
+            status_text(run.status),
+            time_text(run.started_at or run.created_at),
+            duration_text(between(run.started_at, run.finished_at)),
+            tokens_text(run.input_tokens, run.output_tokens),
+            cost_text(run.cost_usd),
+        )
+    return table
+
+
+def workers_table(cards: Sequence[WorkerCard]) -> Table:
+    """One row a worker or validator, by pool and name."""
+    table = plain_table(("name", "kind", "pool", "what it does"), ("at once", "timeout"))
+    for card in sorted(cards, key=lambda card: (card.pool, card.name)):
+        table.add_row(
+            card.name,
+            card.kind.value,
+            card.pool,
+            Text(first_line(card.description, 100), style="dim"),
+            NOTHING if card.concurrency is None else str(card.concurrency),
+            duration_text(card.timeout),
+        )
+    return table

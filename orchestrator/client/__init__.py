@@ -1,0 +1,6 @@
+"""How runs are begun, watched and ended from outside: no supervisor and no workers in here."""
+
+from orchestrator.client.handle import RunHandle, RunResult, RunTrace
+from orchestrator.client.runs import Client
+
+__all__ = ["Client", "RunHandle", "RunResult", "RunTrace"]

@@ -1,0 +1,57 @@
+"""Waiting for the end of runs: told by a notification, and sure within a second without one."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import defaultdict
+
+from orchestrator.domain.identity import RunId
+from orchestrator.domain.run import FINAL
+from orchestrator.errors import NotFound
+from orchestrator.queue import FINISHED_CHANNEL, Listener
+from orchestrator.store import Database, runs
+
+LOOK = 1.0
+"""Seconds between two looks at the row, in case the notification is lost."""
+
+
+class Finished:
+    """Wakes those that wait for a run when it ends."""
+
+    def __init__(self, database: Database, listener: Listener) -> None:
+        self._database = database
+        self._listener = listener
+        self._waiting: dict[RunId, set[asyncio.Event]] = defaultdict(set)
+
+    async def start(self) -> None:
+        """Begin to listen."""
+        await self._listener.listen(FINISHED_CHANNEL, self._on_finished)
+
+    async def wait(self, run_id: RunId) -> None:
+        """Return once the run has ended.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        ended = asyncio.Event()
+        self._waiting[run_id].add(ended)
+        try:
+            while True:
+                row = await runs.get_run(self._database, run_id)
+                if row is None:
+                    raise NotFound(f"run {run_id} does not exist")
+                if row.status in FINAL:
+                    return
+                try:
+                    await asyncio.wait_for(ended.wait(), LOOK)
+                except TimeoutError:
+                    continue
+        finally:
+            self._waiting[run_id].discard(ended)
+            if not self._waiting[run_id]:
+                del self._waiting[run_id]
+
+    def _on_finished(self, payload: str) -> None:
+        for ended in self._waiting.get(RunId(uuid.UUID(payload)), ()):
+            ended.set()

@@ -1,0 +1,141 @@
+"""One run, seen from outside: its result, its events, its trace, and the wish that it end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.client.finished import Finished
+from orchestrator.domain import event as events
+from orchestrator.domain.event import StoredEvent
+from orchestrator.domain.identity import ProcessId, RunId
+from orchestrator.domain.outcome import ErrorInfo, Usage
+from orchestrator.domain.payload import decode
+from orchestrator.domain.run import FINAL
+from orchestrator.domain.span import SpanRow
+from orchestrator.errors import Conflict, NotFound
+from orchestrator.queue import process_channel
+from orchestrator.store import Database, attempts, blobs, runs, spans, steps, verdicts
+from orchestrator.store import events as event_store
+from orchestrator.store.attempts import AttemptRow
+from orchestrator.store.runs import RunRow
+from orchestrator.store.steps import StepRow
+from orchestrator.store.verdicts import VerdictRow
+
+POLL = 0.2
+"""Seconds between two looks for new events."""
+
+PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run came to. A failed run is a result, not an exception.
+
+    Attributes:
+        status: `succeeded`, `failed` or `cancelled`.
+        output: the workflow's `outputs`, None unless it succeeded.
+        error: the first failed step's error, None unless it failed.
+        duration: seconds from start to end.
+    """
+
+    status: str
+    output: Any
+    error: ErrorInfo | None
+    usage: Usage
+    run_id: RunId
+    duration: float
+
+    @property
+    def cost(self) -> float | None:
+        """USD for all model calls of all attempts; None where no price is known."""
+        return self.usage.cost_usd
+
+
+@dataclass(frozen=True, slots=True)
+class RunTrace:
+    """Everything that is recorded of a run, as rows."""
+
+    run: RunRow
+    steps: list[StepRow]
+    attempts: list[AttemptRow]
+    verdicts: list[VerdictRow]
+    spans: list[SpanRow]
+
+
+class RunHandle:
+    """A run that was submitted, here or elsewhere, now or long ago."""
+
+    def __init__(self, run_id: RunId, database: Database, finished: Finished) -> None:
+        self.id = run_id
+        self._database = database
+        self._finished = finished
+
+    async def row(self) -> RunRow:
+        """The run as it stands.
+
+        Raises:
+            NotFound: it has been deleted.
+        """
+        row = await runs.get_run(self._database, self.id)
+        if row is None:
+            raise NotFound(f"run {self.id} does not exist")
+        return row
+
+    async def result(self, timeout: float | None = None) -> RunResult:
+        """Wait for the end of the run.
+
+        Args:
+            timeout: seconds to wait at the most, None for ever.
+
+        Raises:
+            TimeoutError: the run had not ended by then; it goes on.
+        """
+        async with asyncio.timeout(timeout):
+            await self._finished.wait(self.id)
+        row = await self.row()
+        output = None
+        if row.output is not None:
+            output = decode((await blobs.get_blobs(self._database, row.tenant, [row.output]))[row.output])
+        usage = Usage(row.input_tokens, row.output_tokens, row.cost_usd)
+        duration = (row.finished_at or 0.0) - (row.started_at or row.finished_at or 0.0)
+        return RunResult(row.status, output, row.error, usage, self.id, duration)
+
+    async def events(self) -> AsyncIterator[StoredEvent]:
+        """The run's events from its beginning, as they come; ends after `run.finished`."""
+        cursor = None
+        while True:
+            page, cursor = await event_store.read_events(self._database, self.id, after=cursor, limit=PAGE)
+            for stored in page:
+                yield stored
+                if stored.event.kind == events.RUN_FINISHED:
+                    return
+            if len(page) < PAGE:
+                await asyncio.sleep(POLL)
+
+    async def cancel(self) -> None:
+        """Ask for the run's end. `result()` tells when it is confirmed: then nothing of it runs any more.
+
+        Raises:
+            NotFound: there is no such run.
+            Conflict: it has ended already.
+        """
+        row = await self.row()
+        if row.status in FINAL:
+            raise Conflict(f"run {self.id} has {row.status} already; nothing is left to cancel")
+        owner = await runs.request_cancel(self._database, self.id)
+        if owner is not None:
+            channel = process_channel(ProcessId(owner))
+            await self._database.execute("SELECT pg_notify($1, $2)", channel, str(self.id))
+
+    async def trace(self) -> RunTrace:
+        """All rows of the run, for a tree, a table or a viewer."""
+        return RunTrace(
+            await self.row(),
+            await steps.list_steps(self._database, self.id),
+            await attempts.list_attempts(self._database, self.id),
+            await verdicts.list_verdicts(self._database, self.id),
+            await spans.list_spans(self._database, self.id),
+        )

@@ -1,0 +1,106 @@
+"""Submitting runs, and finding them again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.client.finished import Finished
+from orchestrator.client.handle import RunHandle
+from orchestrator.domain import event as events
+from orchestrator.domain.event import Event
+from orchestrator.domain.identity import RunId, new_run_id
+from orchestrator.domain.payload import Payload
+from orchestrator.errors import NotFound
+from orchestrator.queue import RUN_CHANNEL, Listener, enqueue_run_jobs, wake
+from orchestrator.store import Database, blobs, runs
+from orchestrator.store import events as event_store
+from orchestrator.store.runs import NewRun, RunRow
+from orchestrator.workflow import Workflow
+
+
+class Client:
+    """Begins runs in a database and hands out handles to them."""
+
+    def __init__(self, database: Database, listener: Listener) -> None:
+        self._database = database
+        self._finished = Finished(database, listener)
+
+    async def start(self) -> None:
+        """Begin to listen for the end of runs."""
+        await self._finished.start()
+
+    async def submit(
+        self,
+        workflow: Workflow,
+        inputs: dict[str, Any],
+        *,
+        tenant: str,
+        priority: int = 0,
+        idempotency_key: str | None = None,
+    ) -> RunHandle:
+        """Check the inputs, and write the run and its job in one transaction.
+
+        Args:
+            workflow: pinned as it is now, whatever is deployed later.
+            inputs: plain JSON by input name; defaults are filled in.
+            tenant: whose run it is.
+            priority: higher first, added to that of each step.
+            idempotency_key: a second submit with the same key and tenant gives the first run.
+
+        Raises:
+            InputsInvalid: the inputs do not fit.
+        """
+        payload = Payload.of(workflow.check_inputs(inputs))
+        new = NewRun(
+            id=new_run_id(),
+            tenant=tenant,
+            workflow_sha256=workflow.sha256,
+            workflow=workflow.name,
+            version=workflow.version,
+            inputs=payload.ref,
+            priority=priority,
+            idempotency_key=idempotency_key,
+        )
+        async with self._database.transaction() as connection:
+            await runs.insert_workflow(
+                connection,
+                sha256=workflow.sha256,
+                name=workflow.name,
+                version=workflow.version,
+                definition=workflow.to_json(),
+                source=workflow.source,
+            )
+            await blobs.put_blobs(connection, tenant, [payload])
+            run_id, created = await runs.insert_run(connection, new)
+            if created:
+                data = {"workflow": workflow.name, "version": workflow.version, "sha256": workflow.sha256}
+                submitted = Event(run_id, tenant, events.RUN_SUBMITTED, data=data, key=events.RUN_SUBMITTED)
+                await event_store.append_events(connection, [submitted])
+                await enqueue_run_jobs(connection, [(run_id, priority)])
+        if created:
+            await wake(self._database.pool, [RUN_CHANNEL])
+        return self.handle(run_id)
+
+    def handle(self, run_id: RunId) -> RunHandle:
+        """A handle to a run, without looking whether it exists."""
+        return RunHandle(run_id, self._database, self._finished)
+
+    async def find(self, prefix: str) -> RunHandle:
+        """The run whose id is, or begins with, `prefix`.
+
+        Raises:
+            NotFound: there is none, or more than one.
+        """
+        found = await runs.find_runs(self._database, prefix)
+        if len(found) == 1:
+            return self.handle(found[0].id)
+        if not found:
+            raise NotFound(
+                f"no run has an id that begins with {prefix!r}", remedy="`orchestrator runs list` shows them"
+            )
+        listed = ", ".join(str(row.id) for row in found[:5])
+        raise NotFound(f"{prefix!r} begins the ids of several runs: {listed}", remedy="give more of the id")
+
+    async def list(self, *, tenant: str | None = None, status: str | None = None, limit: int = 50) -> list[RunRow]:
+        """The newest runs first."""
+        return await runs.list_runs(self._database, tenant=tenant, status=status, limit=limit)

@@ -1,0 +1,1 @@
+"""Pure data and pure state transitions: no I/O, no framework."""

@@ -1,0 +1,90 @@
+"""Frozen settings. This module never reads the environment; `orchestrator.project` does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Frozen(BaseModel):
+    """Settings are read once, validated, and never changed; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DatabaseSettings(Frozen):
+    """Where Postgres is. Without a `url` the embedded server under `.orchestrator/` is used."""
+
+    url: str | None = None
+    pool_size: int = Field(default=12, ge=3, le=200, description="connections of this process at the most")
+    connect_timeout: float = Field(default=10.0, gt=0, description="seconds")
+
+
+class SupervisorSettings(Frozen):
+    """How a supervisor process holds runs. All times are seconds."""
+
+    max_runs: int = Field(default=10_000, ge=1, description="resident runs of one process at the most")
+    heartbeat: float = Field(default=2.0, gt=0)
+    dead_after: float = Field(default=8.0, gt=0, description="a process silent for so long is dead")
+    sweep: float = Field(
+        default=1.0, gt=0, description="between two looks for orphans, lost leases and inboxes"
+    )
+
+
+class WorkerSettings(Frozen):
+    """How a worker process holds attempts. All times are seconds."""
+
+    concurrency: int = Field(default=8, ge=1, description="attempts at once in one process")
+    lease: float = Field(default=15.0, gt=0, description="without renewal for so long an attempt is lost")
+    grace: float = Field(default=20.0, ge=0, description="to finish what it holds after SIGTERM")
+    max_output_bytes: int = Field(default=10_000_000, ge=1_000)
+
+
+class ModelSettings(Frozen):
+    """One tier of `configs/models.yaml`: a name that workflows use, and the model behind it.
+
+    `provider` is `local` for the model that this package starts itself, else `openai` for any server that
+    speaks the OpenAI protocol. Prices are USD per million tokens; without them `genai-prices` is asked.
+    """
+
+    provider: Literal["openai", "local"] = "openai"
+    model: str
+    base_url: str | None = None
+    api_key_env: str = "OPENAI_API_KEY"
+    temperature: float | None = None
+    max_tokens: int | None = Field(default=None, ge=1)
+    timeout: float = Field(default=60.0, gt=0, description="seconds for one call")
+    input_price: float | None = Field(default=None, ge=0)
+    output_price: float | None = Field(default=None, ge=0)
+    extra: dict[str, Any] = Field(default_factory=dict, description="passed to ChatOpenAI as it is")
+
+
+class TelemetrySettings(Frozen):
+    """What is recorded, and where it is exported besides the database."""
+
+    spans: bool = True
+    capture_content: bool = True
+    max_content_bytes: int = Field(default=64_000, ge=0)
+    otlp_endpoint: str | None = None
+    service_name: str = "orchestrator"
+
+
+class Settings(Frozen):
+    """Everything that a process of this project is told. `root` is the project's folder."""
+
+    root: Path
+    worker_modules: tuple[str, ...] = ()
+    graphs: Path = Path("graphs")
+    tenant: str = "default"
+    database: DatabaseSettings = DatabaseSettings()
+    supervisor: SupervisorSettings = SupervisorSettings()
+    worker: WorkerSettings = WorkerSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    models: dict[str, ModelSettings] = Field(default_factory=dict)
+
+    @property
+    def state_dir(self) -> Path:
+        """`.orchestrator/`: the embedded database, the local model's registration, logs."""
+        return self.root / ".orchestrator"

@@ -1,0 +1,276 @@
+"""Attempts: the supervisor orders them, one worker process at a time holds one, and its outcome is settled once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.domain.attempt import AttemptOrder, ClaimedAttempt, Purpose
+from orchestrator.domain.event import ATTEMPT_FINISHED, Event
+from orchestrator.domain.identity import AttemptId, ProcessId, RunId
+from orchestrator.domain.outcome import ErrorInfo, Outcome
+from orchestrator.domain.payload import Payload, PayloadRef, decode
+from orchestrator.errors import NotFound
+from orchestrator.store.events import event_columns
+from orchestrator.store.jsonb import from_jsonb, to_jsonb
+from orchestrator.store.queries import query
+from orchestrator.store.rows import as_row, digest, write_error
+
+if TYPE_CHECKING:
+    from orchestrator.store.database import Connection, Database, Record
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """One row of `attempts`: times in Unix seconds, digests in hex."""
+
+    id: AttemptId
+    run_id: RunId
+    tenant: str
+    step: str
+    item: int
+    number: int
+    purpose: str
+    validator: str
+    judges: AttemptId | None
+    worker: str
+    pool: str
+    priority: int
+    input: str
+    options: dict[str, Any]
+    idempotency_key: str
+    traceparent: str
+    timeout: float | None
+    idle: float | None
+    status: str
+    cancel_requested: bool
+    superseded: bool
+    token: int
+    process: ProcessId | None
+    lease_until: float | None
+    output: str | None
+    error: ErrorInfo | None
+    progress: float | None
+    heartbeat: Any
+    heartbeat_at: float | None
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    model_calls: int
+    queued_at: float
+    not_before: float
+    claimed_at: float | None
+    finished_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SettleResult:
+    """Whether the outcome counts (`held`), and the process to notify: the run's owner, if it has one."""
+
+    held: bool
+    owner: ProcessId | None
+
+
+async def insert_attempts(connection: Connection, orders: Sequence[AttemptOrder]) -> None:
+    """Queue attempts; one that is there already is left as it is. Their input blobs are stored before them."""
+    if not orders:
+        return
+    await connection.execute(
+        query("insert_attempts"),
+        [order.id for order in orders],
+        [order.run_id for order in orders],
+        [order.tenant for order in orders],
+        [order.step for order in orders],
+        [order.item for order in orders],
+        [order.number for order in orders],
+        [order.purpose.value for order in orders],
+        [order.validator for order in orders],
+        [order.judges for order in orders],
+        [order.worker for order in orders],
+        [order.pool for order in orders],
+        [order.priority for order in orders],
+        [digest(order.input.sha256) for order in orders],
+        [to_jsonb(order.options) for order in orders],
+        [order.idempotency_key for order in orders],
+        [order.traceparent for order in orders],
+        [order.timeout for order in orders],
+        [order.idle for order in orders],
+        [order.delay for order in orders],
+    )
+
+
+async def claim(
+    database: Database, *, pool: str, workers: Sequence[str], process: ProcessId, lease: float
+) -> ClaimedAttempt | None:
+    """Take the queued attempt of `pool` that is due and next in order, if there is one for these workers.
+
+    Order: priority (higher first), then the time from which it may run. Attempts of runs that have ended are left.
+
+    Args:
+        database: where the attempts are.
+        pool: the pool that the permit is for.
+        workers: the names that this process can run.
+        process: who will hold it.
+        lease: seconds until it counts as lost unless renewed.
+
+    Raises:
+        NotFound: its input is not stored any more. The attempt stays held until its lease ends.
+    """
+    record = await database.fetchrow(query("claim_attempt"), pool, list(workers), process, lease)
+    if record is None:
+        return None
+    if record["input_data"] is None:
+        raise NotFound(f"the input of attempt {record['id']} is not stored any more")
+    return ClaimedAttempt(
+        order=_order(record),
+        token=record["token"],
+        lease_until=record["lease_until"].timestamp(),
+        input_value=decode(record["input_data"]),
+        workflow=record["workflow"],
+        queued_at=record["queued_at"].timestamp(),
+        claimed_at=record["claimed_at"].timestamp(),
+        last_heartbeat=from_jsonb(record["last_heartbeat"]),
+    )
+
+
+def _order(record: Record) -> AttemptOrder:
+    return AttemptOrder(
+        id=AttemptId(record["id"]),
+        run_id=RunId(record["run_id"]),
+        tenant=record["tenant"],
+        step=record["step"],
+        item=record["item"],
+        number=record["number"],
+        purpose=Purpose(record["purpose"]),
+        worker=record["worker"],
+        pool=record["pool"],
+        input=PayloadRef(record["input"].hex(), record["input_size"]),
+        validator=record["validator"],
+        judges=record["judges"],
+        options=from_jsonb(record["options"]),
+        priority=record["priority"],
+        timeout=record["timeout"],
+        idle=record["idle"],
+        traceparent=record["traceparent"],
+        idempotency_key=record["idempotency_key"],
+    )
+
+
+async def renew(
+    database: Database, process: ProcessId, lease: float, ids: Collection[AttemptId]
+) -> dict[AttemptId, bool]:
+    """Prolong the leases of attempts that `process` holds, in one statement.
+
+    Returns:
+        For each that is still held, whether it is to be cancelled. What is absent is no longer held.
+    """
+    if not ids:
+        return {}
+    records = await database.fetch(query("renew_leases"), process, lease, list(ids))
+    return {AttemptId(record["id"]): record["cancel_requested"] for record in records}
+
+
+async def settle(
+    database: Database,
+    claimed: ClaimedAttempt,
+    outcome: Outcome,
+    payload: Payload | None,
+    events: Sequence[Event],
+) -> SettleResult:
+    """Store how an attempt ended, with its output, its inbox row and `events`, all or nothing, in one statement.
+
+    It counts only if the attempt is still held with this token; else it is marked as superseded, and nothing
+    but what it used is recorded. Repeating the call after a lost connection is harmless.
+
+    Args:
+        database: where the attempt is.
+        claimed: as `claim` gave it.
+        outcome: its `output` is the reference of `payload`.
+        payload: the output, if there is one.
+        events: inserted only if the outcome counts.
+    """
+    record = await database.fetchrow(
+        query("settle_attempt"),
+        claimed.order.id,
+        claimed.token,
+        outcome.kind.value,
+        digest(outcome.output.sha256 if outcome.output else None),
+        write_error(outcome.error),
+        outcome.usage.input_tokens,
+        outcome.usage.output_tokens,
+        outcome.usage.cost_usd,
+        outcome.usage.model_calls,
+        digest(payload.ref.sha256 if payload else None),
+        payload.data if payload else None,
+        claimed.order.tenant,
+        claimed.order.run_id,
+        *event_columns(events),
+    )
+    if record is None:
+        return SettleResult(held=False, owner=None)
+    return SettleResult(held=record["held"], owner=record["owner"])
+
+
+async def record_heartbeat(
+    database: Database, claimed: ClaimedAttempt, details: Any = None, progress: float | None = None
+) -> bool:
+    """Store what the attempt's code said last, for people and for the next attempt; False if it is not held.
+
+    Args:
+        database: where the attempt is.
+        claimed: as `claim` gave it.
+        details: plain JSON; None keeps what was said before.
+        progress: 0..1; None keeps what was said before.
+    """
+    done = await database.fetchval(
+        query("record_heartbeat"), claimed.order.id, claimed.token, to_jsonb(details), progress
+    )
+    return done is not None
+
+
+async def expire_leases(database: Database, limit: int) -> list[tuple[RunId, ProcessId | None]]:
+    """Give up attempts whose lease has ended: each becomes `lost`, with an inbox row and an event.
+
+    Returns:
+        The runs to wake, each with its owner.
+    """
+    records = await database.fetch(query("expire_leases"), limit, ATTEMPT_FINISHED)
+    return [(RunId(record["run_id"]), record["owner"]) for record in records]
+
+
+async def cancel_attempts(
+    connection: Connection,
+    run_id: RunId,
+    step: str | None = None,
+    *,
+    ids: Collection[AttemptId] | None = None,
+) -> list[ProcessId]:
+    """Cancel the attempts of a run, of one of its steps, or those of `ids`.
+
+    What is queued is cancelled at once, without an inbox row (the caller is the supervisor). What runs is marked,
+    and its worker's outcome follows.
+
+    Returns:
+        The processes to tell, each once.
+    """
+    records = await connection.fetch(
+        query("cancel_attempts"), run_id, step, None if ids is None else list(ids), ATTEMPT_FINISHED
+    )
+    return [ProcessId(record["process"]) for record in records]
+
+
+async def list_attempts(database: Database, run_id: RunId) -> list[AttemptRow]:
+    """The attempts of a run, by step, item and number."""
+    return [as_row(AttemptRow, record) for record in await database.fetch(query("list_attempts"), run_id)]
+
+
+async def missing_permits(database: Database) -> dict[str, int]:
+    """How many queued attempts are due in each pool: so many permits must be there at the least."""
+    return {record["pool"]: record["due"] for record in await database.fetch(query("due_attempts"))}
+
+
+async def count_running(database: Database, run_id: RunId) -> int:
+    """How many attempts of a run a worker holds."""
+    count: int = await database.fetchval(query("count_running"), run_id)
+    return count

@@ -1,0 +1,195 @@
+"""The connection pool: one search path, one way to begin a fenced transaction, one error for "not reachable"."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+
+from orchestrator.domain.identity import RunId
+from orchestrator.errors import DatabaseUnavailable, Fenced
+from orchestrator.store.queries import query
+
+if TYPE_CHECKING:
+    Record = asyncpg.Record
+    Connection = asyncpg.Connection[Record]
+    Pool = asyncpg.Pool[Record]
+
+_Result = TypeVar("_Result")
+
+SERVER_SETTINGS: Final = {
+    "application_name": "orchestrator",
+    "search_path": "orchestrator, public",
+    # Our statements are small and many: compiling one takes longer than running it.
+    "jit": "off",
+}
+_LOST: Final = (
+    ConnectionError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.ClientConfigurationError,
+)
+_UNREACHABLE: Final = (OSError, *_LOST)
+_TRIES_AFTER_DEADLOCK: Final = 3
+_COMMAND_TIMEOUT: Final = 60.0
+
+
+class _PooledConnection(asyncpg.Connection):
+    """Not reset on release: nothing here leaves session state behind, and a reset is one more round trip."""
+
+    __slots__ = ()
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+class Database:
+    """A pool of connections to one Postgres. Make it with `await Database.connect(url, …)`.
+
+    Attributes:
+        url: as it was given, with its password.
+        pool: the asyncpg pool, for what the methods here do not cover.
+        span_days: the days (UTC) whose partition of `spans` is known to exist.
+    """
+
+    def __init__(self, url: str, pool: Pool) -> None:
+        self.url = url
+        self.pool = pool
+        self.span_days: set[date] = set()
+
+    @classmethod
+    async def connect(cls, url: str, *, size: int = 12, timeout: float = 10.0) -> Database:  # noqa: ASYNC109
+        """Open a pool.
+
+        Args:
+            url: `postgresql://…`, as libpq takes it.
+            size: connections at the most.
+            timeout: seconds to wait for one connection.
+
+        Raises:
+            DatabaseUnavailable: the server does not answer, refuses, or the URL is malformed.
+        """
+        with reachable(url):
+            try:
+                pool = await asyncpg.create_pool(
+                    url,
+                    min_size=1,
+                    max_size=size,
+                    timeout=timeout,
+                    command_timeout=_COMMAND_TIMEOUT,
+                    server_settings=SERVER_SETTINGS,
+                    connection_class=_PooledConnection,
+                )
+            except ValueError as error:
+                raise DatabaseUnavailable(f"the database URL is malformed: {error}") from error
+        return cls(url, pool)
+
+    async def close(self) -> None:
+        """Close every connection, waiting for those in use for at most ten seconds."""
+        try:
+            await asyncio.wait_for(self.pool.close(), 10.0)
+        except (TimeoutError, *_UNREACHABLE):
+            self.pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection outside a transaction."""
+        with reachable(self.url):
+            connection = await self.pool.acquire()
+        try:
+            # An OSError of the caller's own block is not ours to explain.
+            with reachable(self.url, _LOST):
+                # A proxy that has all the methods of the connection behind it.
+                yield cast("Connection", connection)
+        finally:
+            await self.pool.release(connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection inside a transaction that commits unless the block raises."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def fenced(self, run_id: RunId, epoch: int) -> AsyncIterator[Connection]:
+        """A transaction of the run's owner: while it is open, nobody can take the run over.
+
+        Raises:
+            Fenced: the run has another epoch, so this process owns it no longer.
+        """
+        async with self.transaction() as connection:
+            await fence(connection, run_id, epoch)
+            yield connection
+
+    async def fetch(self, sql: str, *values: Any) -> list[Record]:
+        """Run one statement by itself; its rows. Repeated when it was the victim of a deadlock."""
+        return await self._alone(lambda: self.pool.fetch(sql, *values))
+
+    async def fetchrow(self, sql: str, *values: Any) -> Record | None:
+        """Like `fetch`: its first row, or None."""
+        return await self._alone(lambda: self.pool.fetchrow(sql, *values))
+
+    async def fetchval(self, sql: str, *values: Any) -> Any:
+        """Like `fetch`: the first column of its first row, or None."""
+        return await self._alone(lambda: self.pool.fetchval(sql, *values))
+
+    async def execute(self, sql: str, *values: Any) -> str:
+        """Like `fetch`, without rows: the command tag, e.g. `UPDATE 1`."""
+        return await self._alone(lambda: self.pool.execute(sql, *values))
+
+    async def _alone(self, run: Callable[[], Awaitable[_Result]]) -> _Result:
+        with reachable(self.url):
+            for _ in range(_TRIES_AFTER_DEADLOCK - 1):
+                try:
+                    return await run()
+                except asyncpg.DeadlockDetectedError:
+                    continue
+            return await run()
+
+
+async def fence(connection: Connection, run_id: RunId, epoch: int) -> None:
+    """Hold off any change of the run's owner until the transaction of `connection` ends.
+
+    Raises:
+        Fenced: the run does not exist or has another epoch.
+    """
+    if await connection.fetchval(query("fence_run"), run_id, epoch) is None:
+        raise Fenced(f"run {run_id} is no longer owned with epoch {epoch}")
+
+
+@contextmanager
+def reachable(url: str, errors: tuple[type[Exception], ...] = _UNREACHABLE) -> Iterator[None]:
+    """Turn every way in which Postgres can be out of reach into DatabaseUnavailable, which names the place."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise DatabaseUnavailable(f"Postgres at {place(url)} did not answer in time") from error
+    except errors as error:
+        raise DatabaseUnavailable(f"Postgres at {place(url)} cannot be reached: {error}") from error
+    except asyncpg.InterfaceError as error:
+        # asyncpg uses this class both for a connection that has gone and for wrong use of its API.
+        if "closed" not in str(error) and "closing" not in str(error):
+            raise
+        raise DatabaseUnavailable(f"the connection to Postgres at {place(url)} is closed") from error
+
+
+def place(url: str) -> str:
+    """Host, port and database of a URL, for messages: never its user or password."""
+    try:
+        parts = urlsplit(url)
+        options = parse_qs(parts.query)
+        host = parts.hostname or next(iter(options.get("host", ["localhost"])))
+        port = parts.port or next(iter(options.get("port", ["5432"])))
+    except ValueError:
+        return "a malformed URL"
+    return f"{host}:{port}/{parts.path.lstrip('/') or 'postgres'}"

@@ -1,0 +1,102 @@
+"""What wakes a run: outcomes of its attempts, and requests to cancel it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.domain.attempt import Purpose
+from orchestrator.domain.identity import AttemptId, RunId
+from orchestrator.domain.outcome import Outcome, OutcomeKind, Usage
+from orchestrator.domain.payload import PayloadRef
+from orchestrator.store.jsonb import from_jsonb
+from orchestrator.store.queries import query
+from orchestrator.store.rows import read_error
+
+if TYPE_CHECKING:
+    from orchestrator.store.database import Connection, Database, Record
+
+OUTCOME: Final = "outcome"
+CANCEL: Final = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class SettledAttempt:
+    """An attempt that has ended, as its supervisor folds it in. Times are Unix seconds."""
+
+    id: AttemptId
+    step: str
+    item: int
+    number: int
+    purpose: Purpose
+    validator: str
+    judges: AttemptId | None
+    worker: str
+    outcome: Outcome
+    queued_at: float
+    claimed_at: float | None
+    finished_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class InboxRow:
+    """One row of `inbox`; `settled` is there for the kind `outcome`."""
+
+    id: int
+    kind: str
+    attempt_id: AttemptId | None
+    payload: Any
+    settled: SettledAttempt | None
+
+
+async def read_inbox(database: Database, run_id: RunId, *, limit: int = 5_000) -> list[InboxRow]:
+    """Everything that is in a run's inbox, in the order in which it was put there."""
+    return [_row(record) for record in await database.fetch(query("read_inbox"), run_id, limit)]
+
+
+async def unread_of(database: Database, run_ids: Collection[RunId]) -> set[RunId]:
+    """Which of these runs have something in their inbox."""
+    if not run_ids:
+        return set()
+    return {RunId(record["run_id"]) for record in await database.fetch(query("unread_of"), list(run_ids))}
+
+
+async def delete_inbox(connection: Connection, ids: Collection[int]) -> None:
+    """Remove rows, once the checkpoint that folded them in is durable."""
+    if ids:
+        await connection.execute(query("delete_inbox"), sorted(ids))
+
+
+def _row(record: Record) -> InboxRow:
+    return InboxRow(
+        id=record["id"],
+        kind=record["kind"],
+        attempt_id=record["attempt_id"],
+        payload=from_jsonb(record["payload"]),
+        settled=None if record["status"] is None else _settled(record),
+    )
+
+
+def _settled(record: Record) -> SettledAttempt:
+    output = record["output"]
+    claimed_at = record["claimed_at"]
+    return SettledAttempt(
+        id=AttemptId(record["attempt_id"]),
+        step=record["step"],
+        item=record["item"],
+        number=record["number"],
+        purpose=Purpose(record["purpose"]),
+        validator=record["validator"],
+        judges=record["judges"],
+        worker=record["worker"],
+        outcome=Outcome(
+            OutcomeKind(record["status"]),
+            None if output is None else PayloadRef(output.hex(), record["output_size"]),
+            read_error(record["error"]),
+            Usage(record["input_tokens"], record["output_tokens"], record["cost_usd"], record["model_calls"]),
+        ),
+        queued_at=record["queued_at"].timestamp(),
+        claimed_at=None if claimed_at is None else claimed_at.timestamp(),
+        finished_at=record["finished_at"].timestamp(),
+    )

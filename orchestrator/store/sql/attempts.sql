@@ -1,0 +1,173 @@
+-- name: insert_attempts
+INSERT INTO attempts (id, run_id, tenant, step, item, number, purpose, validator, judges, worker, pool, priority,
+                      input, options, idempotency_key, traceparent, timeout, idle, not_before)
+SELECT id, run_id, tenant, step, item, number, purpose, validator, judges, worker, pool, priority,
+       input, options, idempotency_key, traceparent, timeout, idle, now() + make_interval(secs => delay)
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::int[], $7::text[], $8::text[],
+            $9::uuid[], $10::text[], $11::text[], $12::int[], $13::bytea[], $14::jsonb[], $15::text[], $16::text[],
+            $17::float8[], $18::float8[], $19::float8[])
+     AS new (id, run_id, tenant, step, item, number, purpose, validator, judges, worker, pool, priority,
+             input, options, idempotency_key, traceparent, timeout, idle, delay)
+ORDER BY id
+ON CONFLICT DO NOTHING;
+
+-- name: claim_attempt
+-- Walks the partial index `attempts_claim` in order and takes the first row that nobody else is taking. The run is
+-- looked up by a scalar subquery, so that no plan can turn the walk into a join with all runs.
+WITH next AS (
+    SELECT a.id
+    FROM attempts a
+    WHERE a.status = 'queued' AND a.pool = $1 AND a.worker = ANY ($2) AND a.not_before <= now()
+      AND (SELECT r.finished_at IS NULL FROM runs r WHERE r.id = a.run_id)
+    ORDER BY a.priority DESC, a.not_before, a.id
+    LIMIT 1
+    FOR UPDATE SKIP LOCKED
+), held AS (
+    UPDATE attempts a
+    SET status = 'running', token = a.token + 1, process = $3, claimed_at = now(),
+        lease_until = now() + make_interval(secs => $4)
+    FROM next
+    WHERE a.id = next.id
+    RETURNING a.*
+)
+SELECT held.*, b.data AS input_data, b.size AS input_size, r.workflow, (
+    SELECT p.heartbeat
+    FROM attempts p
+    WHERE p.run_id = held.run_id AND p.step = held.step AND p.item = held.item AND p.number < held.number
+      AND p.purpose = held.purpose AND p.validator = held.validator AND p.heartbeat IS NOT NULL
+    ORDER BY p.number DESC
+    LIMIT 1
+) AS last_heartbeat
+FROM held
+JOIN runs r ON r.id = held.run_id
+LEFT JOIN blobs b ON b.tenant = held.tenant AND b.sha256 = held.input;
+
+-- name: renew_leases
+-- Locked in the order of ids, as everywhere, so that no two statements can wait for each other.
+WITH mine AS (
+    SELECT id FROM attempts
+    WHERE id = ANY ($3::uuid[]) AND process = $1 AND status = 'running'
+    ORDER BY id
+    FOR UPDATE
+)
+UPDATE attempts a
+SET lease_until = now() + make_interval(secs => $2)
+FROM mine
+WHERE a.id = mine.id
+RETURNING a.id, a.cancel_requested;
+
+-- name: settle_attempt
+-- $1 attempt, $2 token, $3 status, $4 output, $5 error, $6 … $9 usage, $10 and $11 the blob, $12 tenant, $13 run,
+-- then the columns of the events. Everything hangs on `held`: without it nothing is written but `late`. Locks are taken in
+-- the order attempt, blob, inbox, events.
+-- `repeated` is this very outcome, stored before by a call whose answer was lost.
+WITH held AS (
+    UPDATE attempts
+    SET status = $3, output = $4, error = $5::jsonb, finished_at = clock_timestamp(), lease_until = NULL,
+        input_tokens = $6, output_tokens = $7, cost_usd = $8, model_calls = $9
+    WHERE id = $1 AND token = $2 AND status = 'running'
+    RETURNING id, run_id
+), repeated AS (
+    SELECT 1 FROM attempts
+    WHERE id = $1 AND token = $2 AND NOT superseded AND status = $3 AND output IS NOT DISTINCT FROM $4
+), late AS (
+    UPDATE attempts
+    SET superseded = true, input_tokens = $6, output_tokens = $7, cost_usd = $8, model_calls = $9
+    WHERE id = $1 AND token = $2 AND NOT EXISTS (SELECT FROM held) AND NOT EXISTS (SELECT FROM repeated)
+), blob AS (
+    INSERT INTO blobs (tenant, sha256, size, data)
+    SELECT $12, $10, length($11::bytea), $11
+    FROM held
+    WHERE $10::bytea IS NOT NULL AND NOT EXISTS (
+        SELECT FROM blobs b WHERE b.tenant = $12 AND b.sha256 = $10 AND b.put_at > now() - interval '1 hour'
+    )
+    ON CONFLICT (tenant, sha256) DO UPDATE SET put_at = now()
+), told AS (
+    INSERT INTO inbox (run_id, kind, attempt_id)
+    SELECT run_id, 'outcome', id FROM held
+    WHERE (SELECT r.finished_at IS NULL FROM runs r WHERE r.id = held.run_id)
+), noted AS (
+    INSERT INTO events (run_id, tenant, kind, step, item, attempt_id, data, key)
+    SELECT e.*
+    FROM held, unnest($14::uuid[], $15::text[], $16::text[], $17::text[], $18::int[], $19::uuid[],
+                      $20::jsonb[], $21::text[]) AS e
+    ON CONFLICT (run_id, key) DO NOTHING
+)
+SELECT EXISTS (SELECT FROM held) OR EXISTS (SELECT FROM repeated) AS held, r.owner
+FROM runs r
+WHERE r.id = $13;
+
+-- name: record_heartbeat
+UPDATE attempts
+SET heartbeat = coalesce($3::jsonb, heartbeat), progress = coalesce($4, progress), heartbeat_at = now()
+WHERE id = $1 AND token = $2 AND status = 'running'
+RETURNING id;
+
+-- name: expire_leases
+-- Skips what a worker is settling at this moment. A process that was reaped has had its leases ended.
+WITH ended AS (
+    SELECT id FROM attempts
+    WHERE status = 'running' AND lease_until < now()
+    ORDER BY lease_until
+    LIMIT $1
+    FOR UPDATE SKIP LOCKED
+), lost AS (
+    UPDATE attempts a
+    SET status = 'lost', finished_at = clock_timestamp(), error = jsonb_build_object(
+            'code', 'worker_lost', 'class', 'worker_lost',
+            'message', 'the process that held the attempt did not renew its lease',
+            'detail', format('process %s, lease until %s', a.process, a.lease_until))
+    FROM ended
+    WHERE a.id = ended.id
+    RETURNING a.*
+), told AS (
+    INSERT INTO inbox (run_id, kind, attempt_id)
+    SELECT run_id, 'outcome', id FROM lost
+    WHERE (SELECT r.finished_at IS NULL FROM runs r WHERE r.id = lost.run_id)
+), noted AS (
+    INSERT INTO events (run_id, tenant, kind, step, item, attempt_id, data)
+    SELECT run_id, tenant, $2, step, item, id, jsonb_build_object(
+        'worker', worker, 'number', number, 'purpose', purpose, 'validator', validator, 'status', status,
+        'duration', extract(epoch FROM finished_at - claimed_at), 'input_tokens', 0, 'output_tokens', 0,
+        'cost_usd', NULL, 'error', error)
+    FROM lost
+)
+SELECT r.id AS run_id, r.owner FROM runs r WHERE r.id IN (SELECT run_id FROM lost);
+
+-- name: cancel_attempts
+WITH open AS (
+    SELECT id FROM attempts
+    WHERE run_id = $1 AND status IN ('queued', 'running')
+      AND ($2::text IS NULL OR step = $2) AND ($3::uuid[] IS NULL OR id = ANY ($3))
+    ORDER BY id
+    FOR UPDATE
+), cancelled AS (
+    UPDATE attempts a
+    SET cancel_requested = true,
+        status = CASE a.status WHEN 'queued' THEN 'cancelled' ELSE a.status END,
+        finished_at = CASE a.status WHEN 'queued' THEN clock_timestamp() END
+    FROM open
+    WHERE a.id = open.id
+    RETURNING a.*
+), noted AS (
+    INSERT INTO events (run_id, tenant, kind, step, item, attempt_id, data)
+    SELECT run_id, tenant, $4, step, item, id, jsonb_build_object(
+        'worker', worker, 'number', number, 'purpose', purpose, 'validator', validator, 'status', status,
+        'duration', 0, 'input_tokens', 0, 'output_tokens', 0, 'cost_usd', NULL)
+    FROM cancelled
+    WHERE status = 'cancelled'
+)
+SELECT DISTINCT process FROM cancelled WHERE status = 'running' AND process IS NOT NULL;
+
+-- name: list_attempts
+SELECT * FROM attempts WHERE run_id = $1 ORDER BY step, item, number, purpose DESC, validator;
+
+-- name: due_attempts
+SELECT a.pool, count(*) AS due
+FROM attempts a
+WHERE a.status = 'queued' AND a.not_before <= now()
+  AND (SELECT r.finished_at IS NULL FROM runs r WHERE r.id = a.run_id)
+GROUP BY a.pool;
+
+-- name: count_running
+SELECT count(*) FROM attempts WHERE run_id = $1 AND status = 'running';

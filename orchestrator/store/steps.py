@@ -1,0 +1,73 @@
+"""Where each step of a run stands, for people: written by the run's supervisor, never read back by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.domain.identity import RunId
+from orchestrator.domain.outcome import ErrorInfo
+from orchestrator.store.jsonb import clean_text
+from orchestrator.store.queries import query
+from orchestrator.store.rows import as_row, digest, write_error
+
+if TYPE_CHECKING:
+    from orchestrator.store.database import Connection, Database
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """One row of `steps`: times in Unix seconds, `output` the digest of its blob in hex.
+
+    `position` is the step's place in the workflow's file, from 0. `items_total` is None without `foreach`.
+    """
+
+    run_id: RunId
+    step: str
+    tenant: str
+    position: int
+    kind: str
+    status: str
+    worker: str = ""
+    pool: str = ""
+    reason: str = ""
+    items_total: int | None = None
+    items_done: int = 0
+    items_failed: int = 0
+    attempts: int = 0
+    output: str | None = None
+    error: ErrorInfo | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+
+
+async def upsert_steps(connection: Connection, rows: Sequence[StepRow]) -> None:
+    """Insert the rows, or replace those that are there; each (run, step) at most once in `rows`."""
+    if not rows:
+        return
+    await connection.execute(
+        query("upsert_steps"),
+        [row.run_id for row in rows],
+        [row.step for row in rows],
+        [row.tenant for row in rows],
+        [row.position for row in rows],
+        [row.kind for row in rows],
+        [row.worker for row in rows],
+        [row.pool for row in rows],
+        [row.status for row in rows],
+        [clean_text(row.reason) for row in rows],
+        [row.items_total for row in rows],
+        [row.items_done for row in rows],
+        [row.items_failed for row in rows],
+        [row.attempts for row in rows],
+        [digest(row.output) for row in rows],
+        [write_error(row.error) for row in rows],
+        [row.started_at for row in rows],
+        [row.finished_at for row in rows],
+    )
+
+
+async def list_steps(database: Database, run_id: RunId) -> list[StepRow]:
+    """The steps of a run in the order of its file."""
+    return [as_row(StepRow, record) for record in await database.fetch(query("list_steps"), run_id)]

@@ -1,0 +1,5 @@
+"""The LangGraph graph that drives a run, and the process that hosts many."""
+
+from orchestrator.supervisor.process import Supervisor
+
+__all__ = ["Supervisor"]

@@ -1,0 +1,134 @@
+"""What the supervisor graph's nodes are handed for one run."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+from orchestrator.domain.identity import RunId
+from orchestrator.domain.run import RunState, StepState
+from orchestrator.store import Database
+from orchestrator.store.runs import RunRow
+from orchestrator.supervisor.payloads import Payloads
+from orchestrator.supervisor.signals import Signals
+from orchestrator.workflow import Expressions, StepSpec, Workflow
+
+
+class SpanRecorder(Protocol):
+    """Telemetry, seen from the supervisor: spans that are recorded when they are over, with deterministic ids."""
+
+    def record_span(self, name: str, **span: Any) -> None:
+        """Record one finished span."""
+
+
+@dataclass
+class RunContext:
+    """One resident run: its row, its workflow, and the parts that its nodes work with.
+
+    `wake` is set whenever something may be in the run's inbox.
+    """
+
+    run: RunRow
+    epoch: int
+    workflow: Workflow
+    inputs: Mapping[str, Any]
+    database: Database
+    payloads: Payloads
+    expressions: Expressions
+    signals: Signals
+    tracing: SpanRecorder | None = None
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    clock: Callable[[], float] = time.time
+
+    @property
+    def run_id(self) -> RunId:
+        """The run's id, which is also its LangGraph thread id."""
+        return self.run.id
+
+    @property
+    def tenant(self) -> str:
+        """The run's tenant."""
+        return self.run.tenant
+
+    @cached_property
+    def dependants(self) -> Mapping[str, tuple[str, ...]]:
+        """For each step, the steps that need it."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for spec in self.workflow.steps.values():
+            for needed in spec.needs:
+                found[needed].append(spec.id)
+        return {step: tuple(ids) for step, ids in found.items()}
+
+    @cached_property
+    def positions(self) -> Mapping[str, int]:
+        """Each step's place in the workflow file, from 0."""
+        return {step: place for place, step in enumerate(self.workflow.steps)}
+
+    @cached_property
+    def timed_steps(self) -> tuple[StepSpec, ...]:
+        """The steps with a `total` timeout."""
+        return tuple(spec for spec in self.workflow.steps.values() if spec.timeout.total is not None)
+
+    @cached_property
+    def excused(self) -> frozenset[str]:
+        """Steps whose failure a dependant accepts, so that it does not fail the run."""
+        return frozenset(
+            needed
+            for spec in self.workflow.steps.values()
+            for needed, allowed in spec.needs.items()
+            if "failed" in allowed
+        )
+
+    async def scope(self, state: RunState, spec: StepSpec) -> dict[str, Any]:
+        """The variables that a step's expressions see: `inputs`, `run`, and `steps` as far as they name them."""
+        return await self.variables(state, spec.refs, spec.payloads)
+
+    async def variables(
+        self, state: RunState, refs: Iterable[str], payloads: Iterable[str], status: str = "running"
+    ) -> dict[str, Any]:
+        """`inputs`, `run`, and the `steps` in `refs`; outputs are loaded for those in `payloads` alone."""
+        wanted = frozenset(payloads)
+        return {
+            "inputs": self.inputs,
+            "run": {"id": str(self.run_id), "workflow": self.workflow.name, "tenant": self.tenant, "status": status},
+            "steps": {
+                ref: {
+                    "status": str(state.steps[ref].status),
+                    "error": error.as_json() if (error := state.steps[ref].error) else None,
+                    "output": await self.output(state, state.steps[ref]) if ref in wanted else None,
+                }
+                for ref in refs
+            },
+        }
+
+    async def output(self, state: RunState, step: StepState) -> Any:
+        """A step's output; a `foreach` is put together from its items, in their order. None where it has none."""
+        if step.total is not None:
+            return await self._gathered(state, step) if step.status == "succeeded" else None
+        return await self.payloads.value(self.tenant, step.output) if step.output is not None else None
+
+    async def _gathered(self, state: RunState, step: StepState) -> list[Any]:
+        items = state.items.get(step.id, {})
+        ordered = [items[index] for index in range(step.total or 0)]
+        values = await self.payloads.values(self.tenant, [item.output for item in ordered if item.output])
+        outputs = [values[item.output.sha256] if item.output else None for item in ordered]
+        foreach = self.spec(step.id).foreach
+        if foreach is None or foreach.on_item_error != "collect":
+            return outputs
+        return [
+            {
+                "ok": item.phase == "succeeded",
+                "value": value if item.phase == "succeeded" else None,
+                "error": item.error.as_json() if item.error and item.phase != "succeeded" else None,
+            }
+            for item, value in zip(ordered, outputs, strict=True)
+        ]
+
+    def spec(self, step: str) -> StepSpec:
+        """What the workflow says of a step."""
+        return self.workflow.steps[step]

@@ -1,0 +1,152 @@
+"""The `dispatch` node: start what is ready, send every attempt that is due, and wait for none of them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from orchestrator.domain import event as events
+from orchestrator.domain.identity import NO_ITEM
+from orchestrator.domain.progress import close
+from orchestrator.domain.readiness import Readiness, rule
+from orchestrator.domain.run import RunState, StepState, StepStatus
+from orchestrator.errors import ExpressionError
+from orchestrator.store import attempts, inbox
+from orchestrator.supervisor.context import RunContext
+from orchestrator.supervisor.draft import Draft
+from orchestrator.supervisor.ending import fail_item, fail_step, gathering, say_finished, skip_step
+from orchestrator.supervisor.orders import order_judges, order_work, prepare_item
+from orchestrator.supervisor.spans import record_step
+from orchestrator.supervisor.state import SupervisorState, SupervisorUpdate
+from orchestrator.workflow import StepSpec
+
+
+async def dispatch(state: SupervisorState, runtime: Runtime[RunContext]) -> SupervisorUpdate:
+    """Turn what is ready into attempts, in one transaction that also deletes the inbox rows already folded in."""
+    context, run = runtime.context, state["run"]
+    draft = Draft(context, run)
+    if not run.cancelled:
+        for step, index in run.agenda:
+            await _send(draft, step, index)
+        await _consider(draft, run.candidates)
+    if run.cancelled or run.consumed or run.revoked or not draft.empty:
+        await _commit(draft, run)
+    for step_state in draft.steps.values():
+        record_step(context, step_state)
+    return {"run": draft.patch(agenda=(), candidates=(), revoked=(), consumed=())}
+
+
+async def _commit(draft: Draft, run: RunState) -> None:
+    context, recalled = draft.context, []
+    async with context.database.fenced(context.run_id, context.epoch) as connection:
+        if run.consumed:
+            await inbox.delete_inbox(connection, run.consumed)
+        if run.cancelled:
+            recalled = await attempts.cancel_attempts(connection, context.run_id)
+        elif run.revoked:
+            recalled = await attempts.cancel_attempts(connection, context.run_id, ids=run.revoked)
+        await draft.write(connection)
+        await context.signals.permit(connection, draft.orders)
+    if draft.orders:
+        context.signals.wake_pools(order.pool for order in draft.orders)
+    context.signals.recall(recalled, context.run_id)
+
+
+async def _consider(draft: Draft, candidates: Iterable[str]) -> None:
+    """Start or skip each candidate that is ready; what settles at once makes its dependants candidates."""
+    work = deque(candidates)
+    while work:
+        step = draft.step(work.popleft())
+        spec = draft.context.spec(step.id)
+        if step.status is StepStatus.RUNNING and step.total is not None:
+            await _fill(draft, spec)
+        elif step.status is StepStatus.WAITING:
+            ruling = rule(spec.needs, {needed: draft.step(needed) for needed in spec.needs})
+            if ruling.readiness is Readiness.SKIP:
+                skip_step(draft, step, ruling.reason)
+            elif ruling.readiness is Readiness.GO:
+                await _start(draft, spec, step)
+        if draft.step(step.id).settled and not step.settled:
+            work.extend(draft.context.dependants.get(step.id, ()))
+
+
+async def _start(draft: Draft, spec: StepSpec, step: StepState) -> None:
+    context = draft.context
+    try:
+        scope = await context.scope(draft.state(), spec)
+        if spec.when is not None and not _is_true(context, spec.when, scope):
+            skip_step(draft, step, f"when: {spec.when} was false")
+            return
+        started = replace(step, status=StepStatus.RUNNING, started_at=context.clock())
+        if spec.foreach is not None:
+            started = _with_items(draft, spec, started, context.expressions.render(spec.foreach.items, scope))
+    except ExpressionError as error:
+        fail_step(draft, step, error)
+        return
+    draft.put_step(started)
+    data: dict[str, Any] = {"worker": spec.worker, "pool": spec.pool, "items": started.total}
+    draft.say(events.STEP_STARTED, step.id, data, key=f"{events.STEP_STARTED}/{step.id}")
+    if started.settled:
+        say_finished(draft, started)
+    elif spec.foreach is None:
+        await _send_new(draft, spec, scope, NO_ITEM, None)
+    else:
+        await _fill(draft, spec)
+
+
+def _with_items(draft: Draft, spec: StepSpec, step: StepState, items: Any) -> StepState:
+    if not isinstance(items, list):
+        message = f"foreach.items gave {type(items).__name__}, not a list"
+        raise ExpressionError(message, expression=str(spec.foreach.items if spec.foreach else ""))
+    counted = replace(step, total=len(items), items=draft.put_value(items))
+    return close(counted, gathering(spec), draft.context.clock()) if not items else counted
+
+
+async def _fill(draft: Draft, spec: StepSpec) -> None:
+    """Start as many further items of a `foreach` as its `max_parallel` leaves room for."""
+    step = draft.step(spec.id)
+    if step.settled or step.total is None or step.items is None or step.sent >= step.total:
+        return
+    if step.failed and not gathering(spec).collect:
+        return
+    limit = spec.foreach.max_parallel if spec.foreach and spec.foreach.max_parallel else step.total
+    last = min(step.total, step.done + limit)
+    if last <= step.sent:
+        return
+    scope = await draft.context.scope(draft.state(), spec)
+    values = await draft.context.payloads.value(draft.context.tenant, step.items)
+    for index in range(step.sent, last):
+        await _send_new(draft, spec, scope, index, values[index])
+
+
+async def _send_new(draft: Draft, spec: StepSpec, scope: dict[str, Any], index: int, value: Any) -> None:
+    """Prepare an item from its expressions and send its first attempt."""
+    step = draft.step(spec.id)
+    draft.put_step(replace(step, sent=step.sent + 1))
+    try:
+        draft.put_item(prepare_item(draft, spec, scope, index, value))
+    except ExpressionError as error:
+        fail_item(draft, spec, index, error)
+        return
+    await _send(draft, spec.id, index)
+
+
+async def _send(draft: Draft, step: str, index: int) -> None:
+    """Send what an item left READY wants: its work, or its judges."""
+    item = draft.item(step, index)
+    if not item.wants_dispatch or draft.step(step).settled:
+        return
+    spec = draft.context.spec(step)
+    sent = order_work(draft, spec, item) if item.phase == "ready" else order_judges(draft, spec, item)
+    draft.put_item(sent)
+
+
+def _is_true(context: RunContext, expression: str, scope: dict[str, Any]) -> bool:
+    value = context.expressions.evaluate(expression, scope)
+    if not isinstance(value, bool):
+        raise ExpressionError(f"when gave {type(value).__name__}, not true or false", expression=expression)
+    return value

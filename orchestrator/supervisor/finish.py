@@ -1,0 +1,55 @@
+"""The `finish` node: the run's status, its outputs, and word to whoever waits."""
+
+from __future__ import annotations
+
+from langgraph.runtime import Runtime
+
+from orchestrator.domain import event as events
+from orchestrator.domain.outcome import ErrorInfo
+from orchestrator.domain.payload import PayloadRef
+from orchestrator.domain.run import Patch, RunState, RunStatus, StepStatus, run_status
+from orchestrator.errors import ExpressionError
+from orchestrator.store import runs
+from orchestrator.supervisor.context import RunContext
+from orchestrator.supervisor.draft import Draft
+from orchestrator.supervisor.ending import expression_error
+from orchestrator.supervisor.spans import record_run
+from orchestrator.supervisor.state import SupervisorState, SupervisorUpdate
+
+
+async def finish(state: SupervisorState, runtime: Runtime[RunContext]) -> SupervisorUpdate:
+    """End the run: `failed` if a step failed and nothing accepts that, else with its outputs."""
+    context, run = runtime.context, state["run"]
+    draft = Draft(context, run)
+    status = run_status(run.steps, context.excused, cancelled=run.cancelled)
+    output: PayloadRef | None = None
+    error = _root_error(run) if status is RunStatus.FAILED else None
+    if status is RunStatus.SUCCEEDED:
+        try:
+            output = draft.put_value(await _outputs(context, run))
+        except ExpressionError as problem:
+            status, error = RunStatus.FAILED, expression_error(problem)
+    data = {"status": str(status), "error": error.as_json() if error else None}
+    draft.say(events.RUN_FINISHED, "", data, key=events.RUN_FINISHED)
+    async with context.database.fenced(context.run_id, context.epoch) as connection:
+        await draft.write(connection)
+        await runs.finish_run(connection, context.run_id, status=str(status), output=output, error=error)
+    record_run(context, status, run.started_at, error)
+    await context.signals.finished(context.run_id)
+    return {"run": Patch()}
+
+
+async def _outputs(context: RunContext, run: RunState) -> dict[str, object]:
+    workflow = context.workflow
+    scope = await context.variables(run, workflow.output_refs, workflow.output_refs, status="succeeded")
+    return {name: context.expressions.render(template, scope) for name, template in workflow.outputs.items()}
+
+
+def _root_error(run: RunState) -> ErrorInfo | None:
+    """The error of the step that failed first: what came after it is likely the cascade."""
+    failed = [step for step in run.steps.values() if step.status is StepStatus.FAILED and step.error]
+    first = min(failed, key=lambda step: step.finished_at or 0.0, default=None)
+    if first is None or first.error is None:
+        return None
+    error = first.error
+    return ErrorInfo(error.code, error.error_class, f"step {first.id}: {error.message}", error.detail)

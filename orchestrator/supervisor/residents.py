@@ -1,0 +1,190 @@
+"""The runs that live in this process: one asyncio task each, woken by name, dropped when fenced."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+
+from orchestrator.domain.identity import ProcessId, RunId
+from orchestrator.domain.outcome import ErrorInfo
+from orchestrator.domain.payload import PayloadRef
+from orchestrator.domain.run import Patch, RunStatus
+from orchestrator.errors import Fenced, OrchestratorError, ServiceError
+from orchestrator.store import AsyncpgSaver, Database, runs
+from orchestrator.store.runs import Ownership
+from orchestrator.supervisor.context import RunContext, SpanRecorder
+from orchestrator.supervisor.graph import NO_RECURSION_LIMIT, compile_graph
+from orchestrator.supervisor.payloads import Payloads
+from orchestrator.supervisor.serde import state_serializer
+from orchestrator.supervisor.signals import Signals
+from orchestrator.workflow import Expressions, Workflow
+
+logger = logging.getLogger(__name__)
+
+CRASHES_ALLOWED = 5
+"""A run whose supervisor fails so often in a row ends as failed: something in it cannot be driven."""
+
+REST_AFTER_OUTAGE = 1.0
+"""Seconds before a run that lost its database is let go of, to be taken again."""
+
+LONGEST_REST = 30.0
+"""Seconds between two tries to drive a run, at the most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """A run that lives here."""
+
+    context: RunContext
+    task: asyncio.Task[None]
+
+
+class Residents:
+    """Takes runs in, drives them through the supervisor graph, and hands back what is left at the end."""
+
+    def __init__(
+        self, database: Database, signals: Signals, *, max_runs: int, dead_after: float, tracing: SpanRecorder | None
+    ) -> None:
+        self._database = database
+        self._signals = signals
+        self._dead_after = dead_after
+        self._tracing = tracing
+        self._payloads = Payloads(database)
+        self._expressions = Expressions()
+        self._saver = AsyncpgSaver(database, serde=state_serializer())
+        self._graph = compile_graph(self._saver)
+        self._workflows: dict[str, Workflow] = {}
+        self._here: dict[RunId, Resident] = {}
+        self._crashes: dict[RunId, int] = {}
+        self._unreleased: dict[RunId, int] = {}
+        self._room = asyncio.Semaphore(max_runs)
+
+    @property
+    def ids(self) -> list[RunId]:
+        """The runs that live here."""
+        return list(self._here)
+
+    def wake(self, run_ids: Iterable[RunId]) -> None:
+        """Something may be in these runs' inboxes; those that live elsewhere are passed over."""
+        for run_id in run_ids:
+            if (resident := self._here.get(run_id)) is not None:
+                resident.context.wake.set()
+
+    async def take(self, run_id: RunId, process: ProcessId) -> None:
+        """Make a run resident, if nobody alive has it. Waits while this process is full."""
+        if run_id in self._here:
+            return
+        await self._room.acquire()
+        try:
+            owned = await runs.take_ownership(self._database, run_id, process, dead_after=self._dead_after)
+            if owned is not None:
+                context = await self._context(owned)
+                task = asyncio.create_task(self._host(context), name=f"run {run_id}")
+                self._here[run_id] = Resident(context, task)
+                return
+        except BaseException:
+            self._room.release()
+            raise
+        self._room.release()
+
+    async def drop_all(self) -> list[RunId]:
+        """Stop driving every run, without a word to the database: for a process that was declared dead."""
+        dropped = list(self._here.items())
+        for _, resident in dropped:
+            resident.task.cancel()
+        await asyncio.gather(*(resident.task for _, resident in dropped), return_exceptions=True)
+        return [run_id for run_id, _ in dropped]
+
+    async def hand_back(self) -> list[RunId]:
+        """Stop driving every run and let go of it, so that another process may take it at once."""
+        held = {run_id: resident.context for run_id, resident in self._here.items()}
+        dropped = await self.drop_all()
+        for run_id in dropped:
+            await self._release(held[run_id])
+        return dropped
+
+    async def _context(self, owned: Ownership) -> RunContext:
+        run = owned.run
+        return RunContext(
+            run=run,
+            epoch=owned.epoch,
+            workflow=await self._workflow(run.workflow_sha256),
+            inputs=await self._payloads.value(run.tenant, PayloadRef(run.inputs, 0)),
+            database=self._database,
+            payloads=self._payloads,
+            expressions=self._expressions,
+            signals=self._signals,
+            tracing=self._tracing,
+        )
+
+    async def _workflow(self, sha256: str) -> Workflow:
+        if sha256 not in self._workflows:
+            definition = await runs.get_workflow(self._database, sha256)
+            if definition is None:
+                raise OrchestratorError(f"workflow {sha256[:12]} is not stored")
+            self._workflows[sha256] = Workflow.from_json(definition)
+        return self._workflows[sha256]
+
+    async def _host(self, context: RunContext) -> None:
+        """Drive a run to its end, or until this process loses it."""
+        run_id = context.run_id
+        try:
+            await self._drive(context)
+            self._crashes.pop(run_id, None)
+        except Fenced:
+            logger.info("run %s belongs to another process now", run_id)
+        except ServiceError as error:
+            logger.warning("run %s waits: %s", run_id, error.message)
+            await asyncio.sleep(REST_AFTER_OUTAGE)
+            await self._release(context)
+        except Exception:
+            logger.exception("run %s could not be driven", run_id)
+            await self._recover(context)
+        finally:
+            self._here.pop(run_id, None)
+            self._room.release()
+
+    async def _drive(self, context: RunContext) -> None:
+        config: RunnableConfig = {
+            "configurable": {"thread_id": str(context.run_id), "epoch": context.epoch},
+            "recursion_limit": NO_RECURSION_LIMIT,
+        }
+        begun = context.epoch > 1 and await self._saver.aget_tuple(config) is not None
+        start: Any = None if begun else {"run": Patch()}
+        await self._graph.ainvoke(start, config, context=context, durability="sync")
+
+    async def _recover(self, context: RunContext) -> None:
+        """After a crash: rest, then let go of the run so that it is tried again; after too many, end it."""
+        crashes = self._crashes[context.run_id] = self._crashes.get(context.run_id, 0) + 1
+        await asyncio.sleep(min(LONGEST_REST, 0.5 * 2**crashes))
+        if crashes < CRASHES_ALLOWED:
+            await self._release(context)
+            return
+        message = f"the supervisor failed {crashes} times in a row on this run; its log tells why"
+        error = ErrorInfo("internal", "internal", message)
+        try:
+            async with self._database.fenced(context.run_id, context.epoch) as connection:
+                await runs.finish_run(
+                    connection, context.run_id, status=str(RunStatus.FAILED), output=None, error=error
+                )
+            await self._signals.finished(context.run_id)
+        except OrchestratorError:
+            logger.exception("run %s could not be ended", context.run_id)
+
+    async def release_left(self) -> None:
+        """Let go of runs whose release failed before: the database was away."""
+        for run_id, epoch in list(self._unreleased.items()):
+            await runs.release_run(self._database, run_id, epoch)
+            self._unreleased.pop(run_id, None)
+
+    async def _release(self, context: RunContext) -> None:
+        try:
+            await runs.release_run(self._database, context.run_id, context.epoch)
+        except OrchestratorError as error:
+            logger.warning("run %s is not released yet: %s", context.run_id, error.message)
+            self._unreleased[context.run_id] = context.epoch

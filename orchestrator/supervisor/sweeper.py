@@ -1,0 +1,54 @@
+"""The sweeper makes up for what was lost: dead owners, expired leases, missing permits, unheard notifications."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from orchestrator.domain.identity import RunId
+from orchestrator.queue import Notifier, Permit, enqueue_permits, enqueue_run_jobs, waiting_permits
+from orchestrator.settings import SupervisorSettings
+from orchestrator.store import Database, attempts, inbox, processes, runs
+from orchestrator.supervisor.signals import Signals
+
+BATCH = 500
+"""Rows that one sweep mends of each kind; the next one goes on."""
+
+
+class Sweeper:
+    """One look at everything that may have gone missing. Several processes may sweep at once without harm."""
+
+    def __init__(self, database: Database, signals: Signals, notifier: Notifier, settings: SupervisorSettings) -> None:
+        self._database = database
+        self._signals = signals
+        self._notifier = notifier
+        self._settings = settings
+
+    async def sweep(self, residents: Sequence[RunId]) -> Iterable[RunId]:
+        """Mend what is amiss; gives those of `residents` that have something in their inbox."""
+        await processes.reap(self._database, self._settings.dead_after)
+        for run_id, owner in await attempts.expire_leases(self._database, BATCH):
+            if owner is not None:
+                self._notifier.wake_run(owner, run_id)
+        await self._adopt_orphans()
+        await self._restore_permits()
+        return await inbox.unread_of(self._database, residents) if residents else ()
+
+    async def _adopt_orphans(self) -> None:
+        orphans = await runs.orphans(self._database, self._settings.dead_after, BATCH)
+        if orphans:
+            async with self._database.transaction() as connection:
+                await enqueue_run_jobs(connection, orphans)
+            self._signals.wake_supervisors()
+
+    async def _restore_permits(self) -> None:
+        """Attempts that wait for a claim but have no permit: it was lost with the process that had picked it."""
+        queued = await attempts.missing_permits(self._database)
+        if not queued:
+            return
+        async with self._database.transaction() as connection:
+            waiting = await waiting_permits(connection, queued)
+            short = {pool: count - waiting.get(pool, 0) for pool, count in queued.items()}
+            permits = [Permit(pool) for pool, count in short.items() for _ in range(min(count, BATCH)) if count > 0]
+            await enqueue_permits(connection, permits)
+        if permits:
+            self._signals.wake_pools(permit.pool for permit in permits)

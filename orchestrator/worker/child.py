@@ -1,0 +1,151 @@
+"""`process=True`: runs a worker's function in a child process that can be killed. This is the parent's side."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from orchestrator.domain.payload import Payload, PayloadRef
+from orchestrator.worker.context import Assignment
+from orchestrator.worker.declaration import Worker
+from orchestrator.worker.effects import Ledger
+from orchestrator.worker.failures import ChildDied, NotInChild, RemoteFailure
+from orchestrator.worker.frames import read_frame, write_frame
+from orchestrator.worker.journal import Journal
+
+_STDERR = 2
+
+
+async def run_in_child(
+    worker: Worker[..., Any],
+    value: Any,
+    assignment: Assignment,
+    *,
+    journal: Journal,
+    ledger: Ledger,
+    secrets: dict[str, str],
+    max_bytes: int,
+) -> Payload:
+    """Run one attempt in a process of its own. When cancelled, the child and what it started is killed.
+
+    Args:
+        worker: declared with `process=True` at the top of an importable module.
+        value: the input, plain JSON.
+        assignment: what the attempt is.
+        journal: gets what the child says.
+        ledger: asked when the child claims or confirms an effect.
+        secrets: for `ctx.secret`.
+        max_bytes: of the output.
+
+    Returns:
+        The output as it will be stored.
+
+    Raises:
+        RemoteFailure: what the function raised, described.
+        ChildDied: the child ended without a result.
+        NotInChild: the function cannot be imported by the child.
+    """
+    if worker.function.__module__ == "__main__":
+        raise NotInChild(
+            f"{worker.name} is defined in the script that was started, where a child process cannot import it",
+            remedy="move it into a module of the project",
+        )
+    job = {
+        "path": sys.path,
+        "module": worker.function.__module__,
+        "attribute": worker.function.__qualname__,
+        "assignment": asdict(assignment) | {"run_id": str(assignment.run_id)},
+        "value": value,
+        "secrets": secrets,
+        "max_bytes": max_bytes,
+    }
+    ours, theirs = socket.socketpair()
+    try:
+        process = await _start(theirs)
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    try:
+        reader, writer = await asyncio.open_connection(sock=ours, limit=2**20)
+        write_frame(writer, job)
+        try:
+            return await _converse(process, reader, writer, journal, ledger)
+        finally:
+            writer.close()
+    finally:
+        await _kill(process)
+
+
+async def _start(theirs: socket.socket) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "orchestrator.worker.child_process",
+        str(theirs.fileno()),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=_STDERR,  # our own standard output may be a machine's to read
+        pass_fds=[theirs.fileno()],
+        start_new_session=True,  # a Ctrl-C in the terminal is ours to handle, not the child's
+    )
+
+
+async def _converse(
+    process: asyncio.subprocess.Process,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    journal: Journal,
+    ledger: Ledger,
+) -> Payload:
+    """Answer the child until it says how the attempt ended."""
+    while (message := await read_frame(reader)) is not None:
+        match message:
+            case {"end": "output", "sha256": sha256, "data": data}:
+                encoded = str(data).encode()
+                return Payload(PayloadRef(sha256, len(encoded)), encoded)
+            case {"end": "error", "error": error}:
+                raise RemoteFailure(error)
+            case {"say": "heartbeat", "details": details}:
+                journal.heartbeat(details)
+            case {"say": "progress", "fraction": fraction, "text": text}:
+                journal.progress(fraction, text)
+            case {"say": "log", "level": level, "message": line, "fields": fields}:
+                journal.log(level, line, fields)
+            case {"ask": "claim", "key": key}:
+                row = await ledger.claim(key)
+                write_frame(writer, {"state": row.state, "result": row.result})
+            case {"ask": "confirm", "key": key, "result": result}:
+                await ledger.confirm(key, result)
+                write_frame(writer, {"state": "confirmed", "result": result})
+    raise ChildDied(f"the child process ended without a result ({_how(await process.wait())})")
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    """Kill the child's whole session, and wait for the child itself even while being cancelled."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    waiting = asyncio.ensure_future(process.wait())
+    cancelled = False
+    while not waiting.done():
+        try:
+            await asyncio.wait({waiting})
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
+
+
+def _how(status: int) -> str:
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"killed by signal {-status}"

@@ -1,0 +1,117 @@
+"""What an attempt says while it runs: heartbeats, progress and log lines, collected to be written in batches."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+from orchestrator.domain.event import ATTEMPT_LOG, ATTEMPT_PROGRESS
+
+MAX_LINES = 200
+MAX_LINE = 4_000
+MAX_HEARTBEAT = 64_000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event to be: its kind and its data (plain JSON)."""
+
+    kind: str
+    data: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Pulse:
+    """What has been said since the last look: `beat` tells whether a heartbeat was sent, with its details."""
+
+    entries: list[Entry] = field(default_factory=list)
+    beat: bool = False
+    details: dict[str, Any] = field(default_factory=dict)
+    progress: float | None = None
+
+
+class Journal:
+    """Collects from any thread; `take` hands over what came since the last time.
+
+    Args:
+        clean: applied to every text and field: redaction.
+        max_lines: log lines an attempt; what comes after is counted and dropped.
+    """
+
+    def __init__(self, clean: Callable[[Any], Any] = lambda value: value, *, max_lines: int = MAX_LINES) -> None:
+        self._clean = clean
+        self._max_lines = max_lines
+        self._lock = threading.Lock()
+        self._pulse = Pulse()
+        self._latest: Entry | None = None
+        self._lines = 0
+        self._dropped = 0
+        self.last_beat: float | None = None
+
+    @property
+    def dirty(self) -> bool:
+        """Whether `take` would hand over anything."""
+        return self._pulse.beat or self._latest is not None or bool(self._pulse.entries)
+
+    def heartbeat(self, details: Mapping[str, Any]) -> None:
+        """Note a sign of life; `details` is handed to the next attempt should this one end badly.
+
+        Raises:
+            ValueError: the details are larger than 64,000 characters.
+        """
+        plain = plain_json(dict(details))
+        if len(str(plain)) > MAX_HEARTBEAT:
+            raise ValueError(f"heartbeat details are larger than {MAX_HEARTBEAT} characters")
+        with self._lock:
+            self.last_beat = time.monotonic()
+            self._pulse.beat = True
+            self._pulse.details = plain
+
+    def progress(self, fraction: float, text: str) -> None:
+        """Note how far it is; only the latest of a batch is written."""
+        data = {"fraction": fraction, "text": self._clean(text[:MAX_LINE])}
+        with self._lock:
+            self._pulse.progress = fraction
+            self._latest = Entry(ATTEMPT_PROGRESS, data)
+
+    def log(self, level: str, message: str, fields: Mapping[str, Any]) -> None:
+        """Note one line, or count it when there have been too many."""
+        with self._lock:
+            self._lines += 1
+            if self._lines > self._max_lines:
+                self._dropped += 1
+                return
+        data = {"level": level, "message": self._clean(str(message)[:MAX_LINE])}
+        if fields:
+            data["fields"] = self._clean(_short(plain_json(dict(fields))))
+        with self._lock:
+            self._pulse.entries.append(Entry(ATTEMPT_LOG, data))
+
+    def take(self, *, last: bool = False) -> Pulse:
+        """What has been said since the last call; with `last`, also how many lines were dropped."""
+        with self._lock:
+            pulse, self._pulse = self._pulse, Pulse()
+            latest, self._latest = self._latest, None
+        if latest is not None:
+            pulse.entries.append(latest)
+        if last and self._dropped:
+            message = f"{self._dropped} more log lines were dropped (an attempt keeps {self._max_lines})"
+            data = {"level": "warning", "message": message, "dropped": self._dropped}
+            pulse.entries.append(Entry(ATTEMPT_LOG, data))
+            self._dropped = 0
+        return pulse
+
+
+def plain_json(value: Any) -> Any:
+    """`value` as plain JSON; what has no JSON form becomes its `str`, NaN and infinities become None."""
+    return to_jsonable_python(value, fallback=str, inf_nan_mode="null")
+
+
+def _short(value: Any) -> Any:
+    text = str(value)
+    return value if len(text) <= MAX_LINE else {"truncated": text[:MAX_LINE]}

@@ -1,0 +1,157 @@
+"""A workflow as it is run: checked, prompts inlined, names resolved, nothing left to look up. Plain JSON both ways."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestrator.domain.policy import ErrorRule, Remedy, RetryPolicy, Timeouts
+from orchestrator.workflow.inputs import resolve_inputs
+
+API = "orchestrator/v1"
+OUTCOMES = ("succeeded", "failed", "skipped")
+
+
+class Pinned(BaseModel):
+    """Part of a pinned workflow: never changed, unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelTier(Pinned):
+    """A tier of the workflow's own `models`: the tier of `configs/models.yaml` behind it, and its cap for one call."""
+
+    model: str
+    price_cap_usd: float | None = None
+
+
+class ForeachSpec(Pinned):
+    """`foreach`: one item for every element of what `items` (a template) gives, seen as the variable `as_`."""
+
+    items: Any
+    as_: str
+    max_parallel: int | None = None
+    on_item_error: Literal["fail", "collect"] = "fail"
+    min_success: float | None = None
+
+
+class ValidatorSpec(Pinned):
+    """One entry of `validate`: exactly one of `expr` (bare CEL) and `worker` (a registered validator) is set.
+
+    `pool` and `timeout` (seconds) belong to the worker.
+    """
+
+    name: str
+    expr: str | None = None
+    worker: str | None = None
+    message: str = ""
+    pool: str | None = None
+    timeout: float | None = None
+
+
+class StepSpec(Pinned):
+    """A step, with every default filled in.
+
+    Attributes:
+        worker: the registered worker; `AGENT_WORKER` for `kind: agent`.
+        with_: templates, rendered into the worker's input.
+        model: a tier of `configs/models.yaml`; `price_cap_usd` is per call.
+        output: the JSON Schema that the output must fit, None where none is given.
+        needs: steps that must have settled first, with the outcomes that let this step start; inferred and explicit.
+        refs: the steps whose output, status or error any expression of this step reads.
+        payloads: those of `refs` whose output or error is read, so whose payload must be loaded.
+        when: bare CEL, evaluated before `with`.
+        idempotency_key: a template, rendered for each item.
+        line: where the step stands in its file, counted from 1; not part of the workflow's sha256.
+    """
+
+    id: str
+    kind: Literal["worker", "agent"]
+    worker: str
+    pool: str
+    priority: int = 0
+    description: str = ""
+    with_: dict[str, Any] = Field(default_factory=dict)
+    prompt: str | None = None
+    system: str | None = None
+    model: str | None = None
+    price_cap_usd: float | None = None
+    tools: tuple[str, ...] = ()
+    output: dict[str, Any] | None = None
+    needs: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    refs: tuple[str, ...] = ()
+    payloads: tuple[str, ...] = ()
+    when: str | None = None
+    foreach: ForeachSpec | None = None
+    validators: tuple[ValidatorSpec, ...] = ()
+    on_invalid: tuple[Remedy, ...] = ()
+    retry: RetryPolicy = RetryPolicy()
+    timeout: Timeouts = Timeouts()
+    on_error: tuple[ErrorRule, ...] = ()
+    secrets: tuple[str, ...] = ()
+    idempotency_key: str | None = None
+    line: int = 0
+
+
+class Workflow(Pinned):
+    """A pinned workflow. Make one with `load_workflow`, `parse_workflow` or `Workflow.from_yaml`.
+
+    Attributes:
+        sha256: hex; of the canonical JSON of everything else but the steps' lines, so a moved comment changes nothing.
+        inputs: a JSON Schema for each field; one without a `default` is required.
+        outputs: templates.
+        output_refs: the steps that `outputs` read.
+        steps: in the order of the file.
+        source: the text that it was parsed from; kept beside the definition, not part of it.
+    """
+
+    name: str
+    version: str = "0"
+    sha256: str = ""
+    description: str = ""
+    inputs: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    outputs: dict[str, Any] = Field(default_factory=dict)
+    output_refs: tuple[str, ...] = ()
+    models: dict[str, ModelTier] = Field(default_factory=dict)
+    steps: dict[str, StepSpec]
+    source: str = Field(default="", exclude=True)
+
+    @classmethod
+    def from_yaml(cls, text: str, *, file: str = "<workflow>") -> Workflow:
+        """Parse YAML text without a catalogue: names of workers and models are taken as they are.
+
+        Raises:
+            WorkflowError: with every mistake in the text.
+        """
+        from orchestrator.workflow.load import parse_workflow
+
+        return parse_workflow(text, file=file, folder=None)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """The reverse of `to_json`."""
+        return cls.model_validate(data)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, as it is stored with the run."""
+        return self.model_dump(mode="json")
+
+    def check_inputs(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The inputs of a run with defaults filled in, in the order in which the workflow declares them.
+
+        Raises:
+            InputsInvalid: names every field that is missing, unknown or wrong.
+        """
+        return resolve_inputs(self.name, self.inputs, values)
+
+
+def digest(workflow: Workflow) -> str:
+    """The SHA-256 (hex) that pins a workflow; see `Workflow.sha256`."""
+    data = workflow.model_dump(mode="json", exclude={"sha256"})
+    for step in data["steps"].values():
+        del step["line"]
+    text = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,128 @@
+"""Reads the top level of a workflow file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.workflow.fields import Fields, as_mapping, as_name
+from orchestrator.workflow.json_schema import value_problems
+from orchestrator.workflow.model import API, ModelTier
+from orchestrator.workflow.policy_reader import read_layer, read_policies, read_policy_name
+from orchestrator.workflow.reading import ID, ID_MEANS, IDENTIFIER, IDENTIFIER_MEANS, Reading
+from orchestrator.workflow.schema_reader import read_schema
+from orchestrator.workflow.step_reader import Defaults, StepDraft, read_step
+from orchestrator.workflow.uses import Scope, Use, Uses
+from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar
+
+TOP = ("api", "name", "version", "description", "inputs", "outputs", "models", "policies", "defaults", "steps")
+LATER_TOP = ("use", "secrets", "budget", "finally", "validators")
+
+
+@dataclass(slots=True)
+class Draft:
+    """A workflow as written, before the checks of the whole."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    steps: dict[str, StepDraft] = field(default_factory=dict)
+    output_uses: list[Use] = field(default_factory=list)
+
+
+def read_workflow(reading: Reading, root: Node) -> Draft:
+    """Read a whole file; every mistake in it is noted."""
+    draft = Draft()
+    mapping = as_mapping(reading.problems, root, "a workflow")
+    if mapping is not None:
+        fields = Fields(reading.problems, mapping, "the workflow", known=TOP, later=LATER_TOP)
+        _head(reading, fields, draft)
+        _inputs(reading, fields, draft)
+        _models(reading, fields, draft)
+        if (node := fields.node("policies")) is not None:
+            read_policies(reading, node)
+        _steps(reading, fields, draft, _defaults(reading, fields))
+        _outputs(reading, fields, draft)
+    return draft
+
+
+def _head(reading: Reading, fields: Fields, draft: Draft) -> None:
+    problems = reading.problems
+    if fields.require("api", f"api: {API}") is not None:
+        fields.choice("api", [API])
+    name = fields.require("name", "name: my_workflow")
+    if name is not None:
+        draft.values["name"] = as_name(problems, name, "'name'", ID, ID_MEANS)
+    version = fields.node("version")
+    if isinstance(version, Scalar) and 0 < len(version.text) <= 60:
+        draft.values["version"] = version.text
+    elif version is not None:
+        problems.at(version, "'version' must be text such as 1.0.0")
+    draft.values["description"] = fields.text("description") or ""
+
+
+def _inputs(reading: Reading, fields: Fields, draft: Draft) -> None:
+    node = fields.node("inputs")
+    mapping = as_mapping(reading.problems, node, "'inputs'") if node is not None else None
+    for name, below in mapping.entries.items() if mapping else ():
+        key = mapping.keys[name] if mapping else below
+        as_name(reading.problems, key, "an input", IDENTIFIER, IDENTIFIER_MEANS)
+        schema = read_schema(reading.problems, below, f"input '{name}'")
+        draft.inputs[name] = schema or {}
+        if schema and "default" in schema and isinstance(below, Mapping):
+            for problem in value_problems(schema, schema["default"]):
+                reading.problems.at(below.entries["default"], f"the default does not fit: {problem}")
+
+
+def _models(reading: Reading, fields: Fields, draft: Draft) -> None:
+    node = fields.node("models")
+    mapping = as_mapping(reading.problems, node, "'models'") if node is not None else None
+    for name, below in mapping.entries.items() if mapping else ():
+        where = f"model '{name}'"
+        body = as_mapping(reading.problems, below, where, "write {model: small}")
+        reading.models[name] = ModelTier(model=name)
+        if body is None:
+            continue
+        tier = Fields(reading.problems, body, where, known=("model", "price_cap_usd"))
+        at, called = tier.require("model", "a tier of configs/models.yaml"), tier.text("model")
+        if at is not None and called is not None:
+            reading.tier(at, called, own=False)
+            cap = tier.number("price_cap_usd", 0, 1_000_000)
+            reading.models[name] = ModelTier(model=called, price_cap_usd=cap)
+    draft.values["models"] = reading.models
+
+
+def _defaults(reading: Reading, fields: Fields) -> Defaults:
+    node = fields.node("defaults")
+    mapping = as_mapping(reading.problems, node, "'defaults'") if node is not None else None
+    if mapping is None:
+        return Defaults()
+    known = ("policy", "retry", "timeout", "model")
+    below = Fields(reading.problems, mapping, "'defaults'", known=known)
+    model = below.node("model")
+    if model is not None:
+        reading.model(model)
+    return Defaults([read_policy_name(reading, below), read_layer(reading.problems, below)], model)
+
+
+def _steps(reading: Reading, fields: Fields, draft: Draft, defaults: Defaults) -> None:
+    node = fields.require("steps")
+    mapping = as_mapping(reading.problems, node, "'steps'", "steps are written by name") if node is not None else None
+    if mapping is None:
+        return
+    if not mapping.entries:
+        reading.problems.at(mapping, "a workflow needs at least one step")
+    for name, below in mapping.entries.items():
+        key = mapping.keys[name]
+        as_name(reading.problems, key, "a step", ID, ID_MEANS)
+        draft.steps[name] = read_step(reading, key, below, defaults)
+
+
+def _outputs(reading: Reading, fields: Fields, draft: Draft) -> None:
+    node = fields.node("outputs")
+    mapping = (
+        as_mapping(reading.problems, node, "'outputs'", "outputs are written by name") if node is not None else None
+    )
+    if mapping is not None:
+        uses = Uses(reading.problems)
+        draft.values["outputs"] = uses.template(mapping, Scope(), "an output")
+        draft.output_uses = uses.all

@@ -1,0 +1,107 @@
+"""What the readers of one file share: its problems, and the names that it may use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.domain.worker import Catalogue, WorkerCard, WorkerKind
+from orchestrator.workflow.cel_tokens import LITERALS, TYPES
+from orchestrator.workflow.fields import as_text
+from orchestrator.workflow.model import ModelTier
+from orchestrator.workflow.problems import FileText, LocatedText, Problems
+from orchestrator.workflow.suggestions import suggest
+from orchestrator.workflow.yaml_nodes import Node
+
+ID = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
+ID_MEANS = "it begins with a small letter and goes on with small letters, digits and _, 63 at most"
+IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
+IDENTIFIER_MEANS = "it consists of letters, digits and _, 63 at most"
+POOL = re.compile(r"[a-z][a-z0-9_.-]{0,39}", re.ASCII)
+POOL_MEANS = "it begins with a small letter and goes on with small letters, digits, _, . and -, 40 at most"
+CEL_KEYWORDS = (
+    "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package",
+    "namespace", "return", "var", "void", "while",
+)  # fmt: skip
+CEL_WORDS = LITERALS | TYPES | frozenset(CEL_KEYWORDS)
+LONGEST_PROMPT = 1_000_000
+
+
+@dataclass(slots=True)
+class Reading:
+    """One workflow file as it is read.
+
+    Attributes:
+        folder: where prompt files are looked for; None where there is no file.
+        catalogue: the registered workers, None where they are not known.
+        model_tiers: the tiers of `configs/models.yaml`, None where they are not known.
+        models: the workflow's own tiers.
+        policies: for each named policy its `retry` and `timeout` as written.
+    """
+
+    problems: Problems
+    folder: Path | None
+    catalogue: Catalogue | None
+    model_tiers: Collection[str] | None
+    models: dict[str, ModelTier] = field(default_factory=dict)
+    policies: dict[str, dict[str, dict[str, object]]] = field(default_factory=dict)
+
+    def card(self, node: Node, kind: WorkerKind) -> tuple[str | None, WorkerCard | None]:
+        """A registered worker or validator by the name at a node; the card is None where it is not known."""
+        name = as_text(self.problems, node, f"'{WorkerKind.WORKER}'")
+        if name is None or self.catalogue is None:
+            return name, None
+        card = self.catalogue.get(name)
+        if card is None:
+            known = [other.name for other in self.catalogue.values() if other.kind is kind]
+            self.problems.at(node, f"unknown {kind} '{name[:80]}'", suggest(name, known))
+        elif card.kind is not kind:
+            self.problems.at(node, f"'{name}' is a {card.kind}, not a {kind}")
+        else:
+            return name, card
+        return name, None
+
+    def model(self, node: Node) -> tuple[str | None, float | None]:
+        """The tier of `configs/models.yaml` behind a tier's name, and the cap of its price for one call."""
+        name = as_text(self.problems, node, "'model'")
+        if name is None:
+            return None, None
+        if name in self.models:
+            return self.models[name].model, self.models[name].price_cap_usd
+        self.tier(node, name)
+        return name, None
+
+    def tier(self, node: Node, name: str, *, own: bool = True) -> None:
+        """Note a name that is no tier; `own` says whether the workflow's own tiers count."""
+        if self.model_tiers is None or name in self.model_tiers:
+            return
+        known = {*self.model_tiers, *(self.models if own else ())}
+        self.problems.at(node, f"unknown model '{name[:80]}'", suggest(name, known))
+
+    def prompt_file(self, node: Node) -> LocatedText | None:
+        """The text of a prompt file; its path is relative to the workflow file."""
+        name = as_text(self.problems, node, "'file'")
+        if name is None:
+            return None
+        if self.folder is None:
+            self.problems.at(node, "a prompt file needs a workflow file that it can be relative to")
+            return None
+        try:
+            with (self.folder / name).open(encoding="utf-8") as stream:
+                text = stream.read(LONGEST_PROMPT + 1)
+        except (OSError, ValueError) as error:
+            self.problems.at(node, f"cannot read prompt file '{name[:200]}': {why_unreadable(error)}")
+            return None
+        if len(text) > LONGEST_PROMPT:
+            self.problems.at(node, f"prompt file '{name[:200]}' is longer than {LONGEST_PROMPT:,} characters")
+            return None
+        return FileText(text, str(Path(self.problems.file).parent / name))
+
+
+def why_unreadable(error: OSError | ValueError) -> str:
+    """Why a text file could not be read."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text"
+    return (getattr(error, "strerror", None) or str(error)).lower()

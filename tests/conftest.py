@@ -1,0 +1,95 @@
+"""Shared fixtures: one embedded Postgres a session, and for each test a database of its own from a template."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from orchestrator.store import Database, EmbeddedPostgres, migrate
+
+TEMPLATE = "orchestrator_template"
+_numbers = count(1)
+
+
+def _run(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Run a coroutine from a plain fixture: in a thread, so that pytest's own event loop stays as it is."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(work())).result()
+
+
+def _url_of(server_url: str, name: str) -> str:
+    return server_url.replace("/postgres?", f"/{name}?", 1)
+
+
+async def _administer(server_url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(server_url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """A server for this session, outside the repository; it may lose its data in a crash."""
+    folder = Path(tempfile.mkdtemp(prefix="orchestrator-tests-"))
+    server = EmbeddedPostgres.start(folder / "postgres")
+    _run(
+        lambda: _administer(
+            server.url,
+            "ALTER SYSTEM SET fsync = off",
+            "ALTER SYSTEM SET synchronous_commit = off",
+            "ALTER SYSTEM SET full_page_writes = off",
+            "SELECT pg_reload_conf()",
+        )
+    )
+    yield server
+    server.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def template(postgres: EmbeddedPostgres) -> str:
+    """The name of a database that is migrated, with the queue's tables, and that nobody is connected to."""
+    from orchestrator.queue.installation import install
+
+    _run(lambda: _administer(postgres.url, f"CREATE DATABASE {TEMPLATE}"))
+    _run(lambda: migrate(_url_of(postgres.url, TEMPLATE), extra=[install]))
+    return TEMPLATE
+
+
+def _new_database(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    _run(lambda: _administer(postgres.url, f"CREATE DATABASE {name} TEMPLATE {template}"))
+    yield _url_of(postgres.url, name)
+    _run(lambda: _administer(postgres.url, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def empty_database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """The URL of a database of this test's own with nothing in it."""
+    yield from _new_database(postgres, "template1")
+
+
+@pytest.fixture
+def database_url(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
+    """The URL of a migrated database of this test's own."""
+    yield from _new_database(postgres, template)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A pool on a migrated database of this test's own."""
+    opened = await Database.connect(database_url, size=8)
+    yield opened
+    await opened.close()

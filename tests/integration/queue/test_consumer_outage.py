@@ -1,0 +1,100 @@
+"""A consumer outlives the loss of its connections, and of the whole database for a while."""
+
+import asyncio
+import logging
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from orchestrator.queue import Permit, enqueue_permits, pool_channel, wake
+
+BACKENDS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()"
+
+
+@pytest.fixture
+async def elsewhere(database_url):
+    """A connection to another database of the same server, and the name of the test's."""
+    parts = urlsplit(database_url)
+    connection = await asyncpg.connect(urlunsplit(parts._replace(path="/postgres")))
+    yield connection, parts.path.lstrip("/")
+    await connection.close()
+
+
+async def enqueue(connect, pool, count):
+    connection = await connect()
+    await enqueue_permits(connection, [Permit("test")] * count)
+    await connection.close()
+    await wake(pool, [pool_channel("test")])
+
+
+async def settled(connect):
+    connection = await connect()
+    try:
+        return await connection.fetchval("SELECT count(*) = 0 FROM orchestrator.pgqueuer")
+    finally:
+        await connection.close()
+
+
+async def test_lost_connections_are_replaced(connect, pool, consume, elsewhere, until, caplog):
+    server, database = elsewhere
+    done, go = [], asyncio.Event()
+
+    async def handler(payload):
+        await go.wait()
+        done.append(payload)
+
+    consume(handler, capacity=2)
+    await enqueue(connect, pool, 3)
+    with caplog.at_level(logging.INFO, logger="orchestrator.queue"):
+        await server.fetch(BACKENDS, database)
+        await until(lambda: "the LISTEN connection is back" in caplog.text)
+    go.set()
+    await until(lambda: len(done) == 3)
+    await enqueue(connect, pool, 2)
+    await until(lambda: len(done) == 5, within=10)
+    await until(lambda: settled(connect))
+
+
+async def test_an_outage_is_waited_for(connect, pool, consume, elsewhere, until, caplog):
+    server, database = elsewhere
+    entered, done, go = [], [], asyncio.Event()
+
+    async def handler(payload):
+        entered.append(payload)
+        await go.wait()
+        done.append(payload)
+
+    consume(handler, capacity=2)
+    await enqueue(connect, pool, 5)
+    await until(lambda: len(entered) == 2)
+    await server.execute(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS false')
+    try:
+        await server.fetch(BACKENDS, database)
+        go.set()  # these two end while the database is away, so that their ends cannot be written
+        await until(lambda: "the queue cannot be read" in caplog.text)
+        assert len(done) == 2
+    finally:
+        await server.execute(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS true')
+    await until(lambda: len(done) == 5, within=15)
+    await until(lambda: settled(connect))
+
+
+async def test_stopping_does_not_wait_for_the_database(connect, pool, consume, elsewhere, until):
+    server, database = elsewhere
+    entered, go = [], asyncio.Event()
+
+    async def handler(payload):
+        entered.append(payload)
+        await go.wait()
+
+    consumer = consume(handler)
+    await enqueue(connect, pool, 1)
+    await until(lambda: entered)
+    await server.execute(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS false')
+    try:
+        await server.fetch(BACKENDS, database)
+        go.set()
+        await asyncio.wait_for(consumer.stop(5), timeout=10)
+    finally:
+        await server.execute(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS true')

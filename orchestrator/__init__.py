@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,3 +54,15 @@ def __getattr__(name: str) -> object:
     value = getattr(import_module(_ROOMS[name]), name)
     globals()[name] = value
     return value
+
+
+class _Package(ModuleType):
+    """`orchestrator.worker` names a room and the public decorator in it: as an attribute it is the decorator."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "worker" and isinstance(value, ModuleType):
+            value = value.worker
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -18,8 +18,9 @@ from orchestrator.llm import Models
 from orchestrator.project import find_project, graph_path, load_registry, load_settings
 from orchestrator.queue import Listener, Notifier, install
 from orchestrator.settings import DatabaseSettings, Settings
-from orchestrator.store import Database, EmbeddedPostgres, SpanStore, migrate, runs, workers
+from orchestrator.store import Database, EmbeddedPostgres, migrate, runs, workers
 from orchestrator.store.runs import RunRow
+from orchestrator.store.spans import SpanStore
 from orchestrator.supervisor import Supervisor
 from orchestrator.telemetry import Redactor, Tracing
 from orchestrator.worker import Registry
@@ -38,7 +39,7 @@ class Parts:
     notifier: Notifier
     tracing: Tracing
     models: Models
-    redactor: Redactor
+    environ: Mapping[str, str]
     client: Client
 
 
@@ -218,9 +219,10 @@ class Orchestrator:
             settings=self.settings.worker,
             models=parts.models,
             tracing=parts.tracing,
-            redactor=parts.redactor,
+            redactor=Redactor(),
             pools=pools,
             concurrency=concurrency,
+            environ=parts.environ,
         )
         return await runtime.run(stop)
 
@@ -277,9 +279,8 @@ async def _join(
     tracing = Tracing(settings.telemetry, sink=SpanStore(database))
     await tracing.start()
     stack.push_async_callback(tracing.aclose)
-    redactor = Redactor(environ)
     models = Models(settings.models, state_dir=settings.state_dir, tracing=tracing, environ=environ)
     stack.push_async_callback(models.aclose)
     client = Client(database, listener)
     await client.start()
-    return Parts(settings, registry, database, listener, notifier, tracing, models, redactor, client)
+    return Parts(settings, registry, database, listener, notifier, tracing, models, environ, client)

@@ -15,6 +15,7 @@ OrchestratorError
 ├── ExpressionError                 a CEL expression that does not compile or evaluate
 └── AttemptError                    raised inside an attempt, becomes its outcome
     ├── Invalid                     a validator's "no", with its message
+    ├── InvalidOutput               a model's answer that cannot be used: not JSON, cut off, a refusal
     ├── SecretMissing
     ├── InDoubt                     an effect that may or may not have happened
     └── UnknownWorker
@@ -163,6 +164,13 @@ class Invalid(AttemptError):
 
     code = "ORC-410"
     error_class = "invalid"
+
+
+class InvalidOutput(AttemptError):
+    """A model's answer cannot be used: it is not JSON, cut off, or a refusal. Handled like a validator's "no"."""
+
+    code = "ORC-450"
+    error_class = "invalid_output"
 
 
 class SecretMissing(AttemptError):

@@ -59,6 +59,7 @@ class ModelSettings(Frozen):
     input_price: float | None = Field(default=None, ge=0)
     output_price: float | None = Field(default=None, ge=0)
     extra: dict[str, Any] = Field(default_factory=dict, description="passed to ChatOpenAI as it is")
+    reason: str = Field(default="", description="why this provider was chosen, for `orchestrator doctor`")
 
 
 class TelemetrySettings(Frozen):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +20,11 @@ from orchestrator.store import Database, EmbeddedPostgres, migrate
 
 TEMPLATE = "orchestrator_template"
 _numbers = count(1)
+
+
+def pytest_configure() -> None:
+    """Let a SIGTERM (of `timeout`, say) end the session as Ctrl-C does: with its fixtures, so with its server."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _run(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
@@ -40,9 +47,17 @@ async def _administer(server_url: str, *statements: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[EmbeddedPostgres]:
+def fast_folder() -> Path | None:
+    """Memory, where there is enough of it: a database is then copied in 12 ms instead of several hundred."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2**31
+    return memory if roomy else None
+
+
+@pytest.fixture(scope="session")
+def postgres(fast_folder: Path | None) -> Iterator[EmbeddedPostgres]:
     """A server for this session, outside the repository; it may lose its data in a crash."""
-    folder = Path(tempfile.mkdtemp(prefix="orchestrator-tests-"))
+    folder = Path(tempfile.mkdtemp(prefix="orchestrator-tests-", dir=fast_folder))
     server = EmbeddedPostgres.start(folder / "postgres")
     _run(
         lambda: _administer(
@@ -70,7 +85,7 @@ def template(postgres: EmbeddedPostgres) -> str:
 
 def _new_database(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
     name = f"test_{next(_numbers)}"
-    _run(lambda: _administer(postgres.url, f"CREATE DATABASE {name} TEMPLATE {template}"))
+    _run(lambda: _administer(postgres.url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
     yield _url_of(postgres.url, name)
     _run(lambda: _administer(postgres.url, f"DROP DATABASE {name} WITH (FORCE)"))
 

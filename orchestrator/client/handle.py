@@ -84,7 +84,7 @@ class RunHandle:
             raise NotFound(f"run {self.id} does not exist")
         return row
 
-    async def result(self, timeout: float | None = None) -> RunResult:
+    async def result(self, timeout: float | None = None) -> RunResult:  # noqa: ASYNC109 - part of the public API
         """Wait for the end of the run.
 
         Args:

@@ -10,7 +10,14 @@ import asyncpg
 
 from orchestrator.errors import ServiceError
 
-DATABASE_ERRORS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ServiceError)
+DATABASE_ERRORS: Final = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # What asyncpg says when an idle connection is used in the moment in which the server is ending it.
+    asyncpg.InternalClientError,
+    ServiceError,
+)
 """Refused, lost, restarting, timed out (an OSError) or closed: try again later."""
 
 _SHORTEST: Final = 0.1

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 _SHORT: Final = 256
 """Characters of a string that may stand in the checkpoint itself, which is written whole every time."""
 
-_STORED_APART: Final = ("channel_values", "pending_sends")
+_NOT_COPIED: Final = ("channel_values", "pending_sends")
+"""Values have their own place; `pending_sends` is what LangGraph wrote before it had the channel of tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def write_checkpoint(
             plain[channel] = value
         elif channel in new_versions:
             values.append((channel, str(new_versions[channel]), *serde.dumps_typed(value)))
-    rest = {name: value for name, value in checkpoint.items() if name not in _STORED_APART}
+    rest = {name: value for name, value in checkpoint.items() if name not in _NOT_COPIED}
     text = json.dumps({**rest, "channel_values": plain}, ensure_ascii=False, separators=(",", ":"))
     return CheckpointRows(text, tuple(values))
 

@@ -114,6 +114,11 @@ class Database:
         finally:
             await self.pool.release(connection)
 
+    async def dedicated_connection(self) -> asyncpg.Connection[Record]:
+        """A connection outside the pool, for LISTEN; the caller closes it."""
+        with reachable(self.url):
+            return await asyncpg.connect(self.url, server_settings=SERVER_SETTINGS)
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection inside a transaction that commits unless the block raises."""

@@ -12,7 +12,7 @@ from typing import IO
 from urllib.parse import quote
 
 from orchestrator.errors import ServiceError
-from orchestrator.store.postgres_server import PostgresServer
+from orchestrator.store.postgres_server import PORT, PostgresServer
 
 
 class EmbeddedPostgres:
@@ -62,7 +62,8 @@ class EmbeddedPostgres:
         except BaseException:
             handle.close()
             raise
-        handle.url = f"postgresql://postgres@/postgres?host={quote(str(socket_dir), safe='')}"
+        # The port names the socket's file; without it a client would obey PGPORT.
+        handle.url = f"postgresql://postgres@/postgres?host={quote(str(socket_dir), safe='')}&port={PORT}"
         return handle
 
     def close(self) -> None:
@@ -70,11 +71,13 @@ class EmbeddedPostgres:
         if self._users.closed or os.getpid() != self._process:
             return  # a forked child shares its parent's lock and must not release it
         atexit.unregister(self.close)
-        with _exclusively(self._server.data_dir):
-            with contextlib.suppress(BlockingIOError):
+        try:
+            # Our lock goes before the next one may look whether it is the last.
+            with _exclusively(self._server.data_dir), self._users, contextlib.suppress(BlockingIOError):
                 fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 self._server.stop()
-            self._users.close()
+        except FileNotFoundError:
+            self._users.close()  # the folder was removed; a server without one ends by itself
 
 
 @contextlib.contextmanager

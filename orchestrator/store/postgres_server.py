@@ -29,7 +29,11 @@ _STOP_SECONDS: Final = 60
 _MAX_SOCKET_DIR: Final = 85
 """A socket's path is limited to 104 bytes on some systems, `/.s.PGSQL.5432` included."""
 
+PORT: Final = 5432
+"""It listens to no network: the port is but a part of its socket's name."""
+
 _SERVER_OPTIONS: Final = {
+    "port": str(PORT),
     "listen_addresses": "",
     "max_connections": "300",
     "max_wal_size": "2GB",
@@ -131,10 +135,11 @@ class PostgresServer:
         """Start the server; what went wrong, or an empty string. `pg_ctl` gives it a session of its own."""
         (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
         options = {**_SERVER_OPTIONS, "unix_socket_directories": str(self._socket_dir())}
-        text = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in options.items())
-        seconds = str(int(_START_SECONDS))
-        log = str(self.data_dir / "log")
-        result = self._run("pg_ctl", "start", "-w", "-t", seconds, "-D", str(self.data_dir), "-l", log, "-o", text)
+        words = ["-D", str(self.data_dir), *(f"-c{name}={value}" for name, value in options.items())]
+        # pg_ctl hands its command to a shell and quotes too little of it: a folder's name may hold anything, so
+        # the folder goes to it as the environment's PGDATA, and the log by a relative path.
+        arguments = ("start", "-w", "-t", str(int(_START_SECONDS)), "-l", "log", "-o", shlex.join(words))
+        result = self._run("pg_ctl", *arguments, folder=self.data_dir)
         return "" if result.returncode == 0 else f"{result.stdout}\n{self._log_end()}".strip()
 
     def _state(self) -> tuple[_State, Path | None]:
@@ -182,7 +187,7 @@ class PostgresServer:
                 _log.warning("%s is made traversable for the user %s (Postgres refuses to be root)", path, _SYSTEM_USER)
                 path.chmod(mode | stat.S_IXOTH)
 
-    def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def _run(self, program: str, *arguments: str, folder: Path = Path("/")) -> subprocess.CompletedProcess[str]:
         # A pipe would stay open in the server that pg_ctl leaves behind: its output goes to a file.
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
             who: dict[str, Any] = {}
@@ -194,8 +199,8 @@ class PostgresServer:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                cwd="/",
-                env=_environment(),
+                cwd=folder,
+                env=_environment() | {"PGDATA": str(self.data_dir)},
                 start_new_session=True,
                 **who,
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import uuid
 from collections import defaultdict
@@ -32,6 +31,7 @@ from orchestrator.store.checkpoint_format import (
     write_metadata,
     write_writes,
 )
+from orchestrator.store.checkpoint_history import fetch_checkpoint, read_history
 from orchestrator.store.checkpoint_pruning import delete_checkpoints, keep_latest
 from orchestrator.store.database import Database
 from orchestrator.store.migrations import SCHEMA_LOCK
@@ -148,9 +148,7 @@ class AsyncpgSaver(SyncBridge):
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """The checkpoint that `config` names, or the latest of its thread and namespace."""
         address = Address.of(config)
-        record = await self._database.fetchrow(
-            query("get_checkpoint"), address.thread_id, address.namespace, address.checkpoint_id
-        )
+        record = await fetch_checkpoint(self._database, address)
         return None if record is None else (await self._complete([record]))[0]
 
     async def alist(
@@ -232,29 +230,7 @@ class AsyncpgSaver(SyncBridge):
             config: the checkpoint whose ancestors are walked.
             channels: names of delta channels.
         """
-        history: dict[str, DeltaChannelHistory] = {channel: {"writes": []} for channel in channels}
-        address = Address.of(config)
-        target = address.checkpoint_id
-        if channels and target is None:
-            head = await self._database.fetchrow(query("get_checkpoint"), address.thread_id, address.namespace, None)
-            target = None if head is None else head["checkpoint_id"]
-        if not channels or target is None:
-            return history
-        place = (address.thread_id, address.namespace)
-        walk = await self._database.fetch(query("walk_delta_channels"), *place, target, list(channels))
-        for row in walk:
-            if row["data"] is not None:
-                history[row["channel"]]["seed"] = self.serde.loads_typed((row["type"], row["data"]))
-            elif row["plain"] is not None:
-                history[row["channel"]]["seed"] = json.loads(row["plain"])
-        by_place: dict[tuple[str, str], list[PendingWrite]] = defaultdict(list)
-        visited = [row["checkpoint_id"] for row in walk], [row["channel"] for row in walk]
-        for row in await self._database.fetch(query("get_delta_writes"), *place, *visited):
-            value = self.serde.loads_typed((row["type"], row["data"]))
-            by_place[row["checkpoint_id"], row["channel"]].append((row["task_id"], row["channel"], value))
-        for row in reversed(walk):
-            history[row["channel"]]["writes"] += by_place[row["checkpoint_id"], row["channel"]]
-        return history
+        return await read_history(self._database, Address.of(config), channels, self.serde)
 
     async def adelete_thread(self, thread_id: str) -> None:
         """Delete everything of a thread."""

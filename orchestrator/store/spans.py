@@ -86,3 +86,14 @@ def _row(record: Record) -> SpanRow:
         attributes=from_jsonb(record["attributes"]),
         events=tuple(SpanEvent.from_json(event) for event in from_jsonb(record["events"])),
     )
+
+
+class SpanStore:
+    """The `spans` table as the place where telemetry leaves finished spans."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def write(self, spans: Sequence[SpanRow]) -> None:
+        """Store a batch; repeating it is harmless."""
+        await insert_spans(self._database, spans)

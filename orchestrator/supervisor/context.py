@@ -8,29 +8,24 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 from orchestrator.domain.identity import RunId
 from orchestrator.domain.run import RunState, StepState
+from orchestrator.domain.span import SpanEvent
 from orchestrator.store import Database
 from orchestrator.store.runs import RunRow
 from orchestrator.supervisor.payloads import Payloads
 from orchestrator.supervisor.signals import Signals
+from orchestrator.telemetry import Tracing
 from orchestrator.workflow import Expressions, StepSpec, Workflow
-
-
-class SpanRecorder(Protocol):
-    """Telemetry, seen from the supervisor: spans that are recorded when they are over, with deterministic ids."""
-
-    def record_span(self, name: str, **span: Any) -> None:
-        """Record one finished span."""
 
 
 @dataclass
 class RunContext:
     """One resident run: its row, its workflow, and the parts that its nodes work with.
 
-    `wake` is set whenever something may be in the run's inbox.
+    `wake` is set whenever something may be in the run's inbox; `said` keeps verdicts for the span of their step.
     """
 
     run: RunRow
@@ -41,7 +36,8 @@ class RunContext:
     payloads: Payloads
     expressions: Expressions
     signals: Signals
-    tracing: SpanRecorder | None = None
+    tracing: Tracing | None = None
+    said: dict[str, list[SpanEvent]] = field(default_factory=dict)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     clock: Callable[[], float] = time.time
 
@@ -88,14 +84,17 @@ class RunContext:
         """The variables that a step's expressions see: `inputs`, `run`, and `steps` as far as they name them."""
         return await self.variables(state, spec.refs, spec.payloads)
 
-    async def variables(
-        self, state: RunState, refs: Iterable[str], payloads: Iterable[str], status: str = "running"
-    ) -> dict[str, Any]:
+    async def variables(self, state: RunState, refs: Iterable[str], payloads: Iterable[str]) -> dict[str, Any]:
         """`inputs`, `run`, and the `steps` in `refs`; outputs are loaded for those in `payloads` alone."""
         wanted = frozenset(payloads)
         return {
             "inputs": self.inputs,
-            "run": {"id": str(self.run_id), "workflow": self.workflow.name, "tenant": self.tenant, "status": status},
+            "run": {
+                "id": str(self.run_id),
+                "workflow": self.workflow.name,
+                "tenant": self.tenant,
+                "version": self.workflow.version,
+            },
             "steps": {
                 ref: {
                     "status": str(state.steps[ref].status),

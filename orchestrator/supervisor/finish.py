@@ -34,14 +34,16 @@ async def finish(state: SupervisorState, runtime: Runtime[RunContext]) -> Superv
     async with context.database.fenced(context.run_id, context.epoch) as connection:
         await draft.write(connection)
         await runs.finish_run(connection, context.run_id, status=str(status), output=output, error=error)
-    record_run(context, status, run.started_at, error)
+    ended = await runs.get_run(context.database, context.run_id)
+    if ended is not None:
+        record_run(context, ended)
     await context.signals.finished(context.run_id)
     return {"run": Patch()}
 
 
 async def _outputs(context: RunContext, run: RunState) -> dict[str, object]:
     workflow = context.workflow
-    scope = await context.variables(run, workflow.output_refs, workflow.output_refs, status="succeeded")
+    scope = await context.variables(run, workflow.output_refs, workflow.output_refs)
     return {name: context.expressions.render(template, scope) for name, template in workflow.outputs.items()}
 
 

@@ -45,5 +45,6 @@ def after_dispatch(state: SupervisorState) -> Literal["settle", "finish"]:
 
 
 def after_settle(state: SupervisorState) -> Literal["dispatch", "finish"]:
-    """Look for what is ready now, unless every step has settled."""
-    return "finish" if state["run"].over else "dispatch"
+    """Look for what is ready now, unless every step has settled and no attempt must be called back."""
+    run = state["run"]
+    return "finish" if run.over and not run.revoked else "dispatch"

@@ -36,15 +36,15 @@ def prepare_item(draft: Draft, spec: StepSpec, scope: Mapping[str, Any], index: 
         seen = {**variables, "with": with_value}
         envelope = draft.put_value(
             {
-                "prompt": context.expressions.render(spec.prompt or "", seen),
-                "system": None if spec.system is None else context.expressions.render(spec.system, seen),
+                "prompt": context.expressions.render_text(spec.prompt or "", seen),
+                "system": None if spec.system is None else context.expressions.render_text(spec.system, seen),
                 "schema": spec.output,
                 "with": with_value,
             }
         )
     key = f"{context.run_id}/{spec.id}" + ("" if index == NO_ITEM else f"/{index}")
     if spec.idempotency_key is not None:
-        key = str(context.expressions.render(spec.idempotency_key, variables))
+        key = context.expressions.render_text(spec.idempotency_key, variables)
     return ItemState(
         spec.id,
         index,

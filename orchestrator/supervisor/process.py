@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 
 from orchestrator.domain.identity import ProcessId, RunId, new_process_id
 from orchestrator.errors import OrchestratorError
@@ -19,11 +18,12 @@ from orchestrator.queue import (
     read_runs,
 )
 from orchestrator.settings import SupervisorSettings
-from orchestrator.store import Database, processes
-from orchestrator.supervisor.context import SpanRecorder
+from orchestrator.store import Database
+from orchestrator.store.presence import Presence
 from orchestrator.supervisor.residents import Residents
 from orchestrator.supervisor.signals import Signals
 from orchestrator.supervisor.sweeper import Sweeper
+from orchestrator.telemetry import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +48,8 @@ class Supervisor:
         listener: Listener,
         notifier: Notifier,
         settings: SupervisorSettings,
-        tracing: SpanRecorder | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
-        self.process_id: ProcessId = new_process_id()
         self._database = database
         self._listener = listener
         self._settings = settings
@@ -59,10 +58,10 @@ class Supervisor:
             database, signals, max_runs=settings.max_runs, dead_after=settings.dead_after, tracing=tracing
         )
         self._sweeper = Sweeper(database, signals, notifier, settings)
+        self._presence = Presence(database, "supervisor", every=settings.heartbeat, on_buried=self._start_afresh)
 
     async def run(self, stop: asyncio.Event) -> list[RunId]:
         """Host runs until `stop` is set; gives the runs that were handed back unfinished."""
-        await self._appear()
         consumer = Consumer(
             pool=self._database.pool,
             listener=self._listener,
@@ -71,36 +70,28 @@ class Supervisor:
             handler=self._take,
             capacity=TAKE_AT_ONCE,
         )
-        loops = [
-            asyncio.create_task(consumer.run(), name="run jobs"),
-            asyncio.create_task(self._every(self._settings.heartbeat, self._beat), name="heartbeat"),
-            asyncio.create_task(self._every(self._settings.sweep, self._sweep), name="sweep"),
-        ]
-        stopping = asyncio.create_task(stop.wait(), name="stop")
-        try:
-            done, _ = await asyncio.wait([stopping, *loops], return_when=asyncio.FIRST_COMPLETED)
-            for task in done - {stopping}:
-                task.result()
-        finally:
-            await consumer.stop(grace=1.0)
-            for task in (stopping, *loops):
-                task.cancel()
-            await asyncio.gather(stopping, *loops, return_exceptions=True)
-            handed_back = await self._leave()
+        async with self._presence:
+            await self._listen(self._presence.process_id)
+            loops = [
+                asyncio.create_task(consumer.run(), name="run jobs"),
+                asyncio.create_task(self._sweep(), name="sweep"),
+            ]
+            stopping = asyncio.create_task(stop.wait(), name="stop")
+            try:
+                done, _ = await asyncio.wait([stopping, *loops], return_when=asyncio.FIRST_COMPLETED)
+                for task in done - {stopping}:
+                    task.result()
+            finally:
+                await consumer.stop(grace=1.0)
+                for task in (stopping, *loops):
+                    task.cancel()
+                await asyncio.gather(stopping, *loops, return_exceptions=True)
+                await self._listener.unlisten(process_channel(self._presence.process_id), self._on_wake)
+                handed_back = await self._residents.hand_back()
         return handed_back
 
-    async def _appear(self) -> None:
-        await processes.register(self._database, self.process_id, "supervisor", ())
-        await self._listener.listen(process_channel(self.process_id), self._on_wake, missed=self._on_missed)
-
-    async def _leave(self) -> list[RunId]:
-        handed_back = await self._residents.hand_back()
-        try:
-            await self._listener.unlisten(process_channel(self.process_id), self._on_wake)
-            await processes.unregister(self._database, self.process_id)
-        except OrchestratorError as error:
-            logger.warning("could not say good-bye: %s", error.message)
-        return handed_back
+    async def _listen(self, process_id: ProcessId) -> None:
+        await self._listener.listen(process_channel(process_id), self._on_wake, missed=self._on_missed)
 
     def _on_wake(self, payload: str) -> None:
         self._residents.wake(read_runs(payload))
@@ -110,26 +101,23 @@ class Supervisor:
 
     async def _take(self, payload: bytes | None) -> None:
         """A run job: take the run if nobody alive has it. The job ends either way."""
-        await self._residents.take(read_run_job(payload), self.process_id)
+        await self._residents.take(read_run_job(payload), self._presence.process_id)
 
-    async def _beat(self) -> None:
-        if await processes.beat(self._database, self.process_id):
-            return
+    async def _start_afresh(self, old: ProcessId) -> ProcessId:
+        """Others have this process's runs by now: drop them, and go on under a new id."""
         dropped = await self._residents.drop_all()
-        logger.warning("this process was declared dead; it dropped %d runs and starts afresh", len(dropped))
-        await self._listener.unlisten(process_channel(self.process_id), self._on_wake)
-        self.process_id = new_process_id()
-        await self._appear()
+        logger.warning("dropped %d runs that belong to other processes now", len(dropped))
+        await self._listener.unlisten(process_channel(old), self._on_wake)
+        new = new_process_id()
+        await self._listen(new)
+        return new
 
     async def _sweep(self) -> None:
-        await self._residents.release_left()
-        self._residents.wake(await self._sweeper.sweep(self._residents.ids))
-
-    async def _every(self, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
-        """Do `act` again and again; a database that is away for a while is waited for."""
+        """Sweep again and again; a database that is away for a while is waited for."""
         while True:
             try:
-                await act()
+                await self._residents.release_left()
+                self._residents.wake(await self._sweeper.sweep(self._residents.ids))
             except OrchestratorError as error:
-                logger.warning("%s failed, next try in %g s: %s", act.__name__.strip("_"), seconds, error.message)
-            await asyncio.sleep(seconds)
+                logger.warning("the sweep failed, next try in %g s: %s", self._settings.sweep, error.message)
+            await asyncio.sleep(self._settings.sweep)

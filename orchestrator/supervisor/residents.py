@@ -17,11 +17,12 @@ from orchestrator.domain.run import Patch, RunStatus
 from orchestrator.errors import Fenced, OrchestratorError, ServiceError
 from orchestrator.store import AsyncpgSaver, Database, runs
 from orchestrator.store.runs import Ownership
-from orchestrator.supervisor.context import RunContext, SpanRecorder
+from orchestrator.supervisor.context import RunContext
 from orchestrator.supervisor.graph import NO_RECURSION_LIMIT, compile_graph
 from orchestrator.supervisor.payloads import Payloads
 from orchestrator.supervisor.serde import state_serializer
 from orchestrator.supervisor.signals import Signals
+from orchestrator.telemetry import Tracing
 from orchestrator.workflow import Expressions, Workflow
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class Residents:
     """Takes runs in, drives them through the supervisor graph, and hands back what is left at the end."""
 
     def __init__(
-        self, database: Database, signals: Signals, *, max_runs: int, dead_after: float, tracing: SpanRecorder | None
+        self, database: Database, signals: Signals, *, max_runs: int, dead_after: float, tracing: Tracing | None
     ) -> None:
         self._database = database
         self._signals = signals

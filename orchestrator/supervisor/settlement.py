@@ -32,7 +32,7 @@ from orchestrator.store.inbox import SettledAttempt
 from orchestrator.supervisor.context import RunContext
 from orchestrator.supervisor.draft import Draft
 from orchestrator.supervisor.ending import say_finished, settle_item
-from orchestrator.supervisor.spans import record_step
+from orchestrator.supervisor.spans import note_verdict, record_step
 from orchestrator.supervisor.state import SupervisorState, SupervisorUpdate
 from orchestrator.validation import run_pure
 from orchestrator.workflow import StepSpec
@@ -120,7 +120,7 @@ async def _fold_work(draft: Draft, spec: StepSpec, item: ItemState, settled: Set
     if settled.outcome.kind is OutcomeKind.SUCCEEDED and settled.outcome.output is not None:
         verdicts = await _pure_verdicts(draft, spec, item, settled)
         if verdicts:
-            draft.put_verdicts(settled.id, verdicts, item)
+            _say(draft, item, verdicts)
         judges = [validator.name for validator in spec.validators if validator.worker is not None]
         after = on_output(item, settled.outcome.output, verdicts, judges, spec.on_invalid)
     else:
@@ -141,11 +141,19 @@ async def _fold_verdict(draft: Draft, spec: StepSpec, item: ItemState, settled: 
             score=said.get("score"),
             evidence=said.get("evidence"),
         )
-        draft.put_verdicts(item.attempt, [verdict], item)
+        _say(draft, item, [verdict])
         after = on_verdict(item, verdict, spec.on_invalid)
     else:
         after = on_judge_failure(item, settled.validator, _error_of(settled), spec.retry)
     _place(draft, spec, item, after)
+
+
+def _say(draft: Draft, item: ItemState, verdicts: Sequence[Verdict]) -> None:
+    """Store and show what was said of the item's present output."""
+    assert item.attempt is not None, "an output comes from an attempt"
+    draft.put_verdicts(item.attempt, verdicts, item)
+    for verdict in verdicts:
+        note_verdict(draft.context, item, verdict)
 
 
 async def _pure_verdicts(draft: Draft, spec: StepSpec, item: ItemState, settled: SettledAttempt) -> tuple[Verdict, ...]:

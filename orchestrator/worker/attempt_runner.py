@@ -6,20 +6,21 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.domain.attempt import ClaimedAttempt
 from orchestrator.domain.event import ATTEMPT_FINISHED, ATTEMPT_STARTED, Event
-from orchestrator.domain.identity import ProcessId
 from orchestrator.domain.outcome import ErrorInfo, Outcome, OutcomeKind, Usage
 from orchestrator.errors import ServiceError
 from orchestrator.queue import Notifier
 from orchestrator.settings import WorkerSettings
 from orchestrator.store.attempts import settle
-from orchestrator.telemetry.tracing import Tracing
-from orchestrator.worker.describe import describe
+from orchestrator.telemetry import Tracing
+from orchestrator.worker.describe import describe, message_of
 from orchestrator.worker.execution import Ending, Execution, Limits, StopReason
 from orchestrator.worker.lease import LeaseKeeper
+from orchestrator.worker.membership import Membership
 from orchestrator.worker.recorder import Recorder, attempt_event
 from orchestrator.worker.threads import Stop
 from orchestrator.worker.work import Services, Work
@@ -37,7 +38,7 @@ class AttemptRunner:
     """Runs claimed attempts.
 
     Args:
-        process: this process.
+        member: this process.
         services: what attempts need of it.
         settings: leases and limits.
         keeper: keeps the leases.
@@ -51,7 +52,7 @@ class AttemptRunner:
     def __init__(
         self,
         *,
-        process: ProcessId,
+        member: Membership,
         services: Services,
         settings: WorkerSettings,
         keeper: LeaseKeeper,
@@ -60,7 +61,7 @@ class AttemptRunner:
         notifier: Notifier,
         on_stuck: Callable[[str], None] | None = None,
     ) -> None:
-        self._process = process
+        self._member = member
         self._services = services
         self._settings = settings
         self._keeper = keeper
@@ -85,14 +86,16 @@ class AttemptRunner:
         self._keeper.hold(execution)
         self._recorder.watch(claimed, work.journal, self._started(claimed))
         try:
-            with self._tracing.attempt_span(claimed) as span:
+            with self._tracing.attempt_span(claimed, redactor=work.redactor) as span:
                 ending = await execution.run(
                     work,
-                    explain=lambda error: describe(error, retry_on=work.retry_on, clean=work.redactor.text),
+                    explain=lambda error: describe(error, retry_on=work.retry_on, clean=work.clean),
                     insist=self._on_stuck is None,
                 )
                 usage = work.context.usage if work.context is not None else Usage()
                 span.finish(*_result(ending), usage)
+                if work.verdict is not None:
+                    span.add_verdict(replace(work.verdict, validator=claimed.order.validator))
             return await self._conclude(execution, ending, usage)
         finally:
             self._keeper.release(execution)
@@ -111,15 +114,24 @@ class AttemptRunner:
     async def _store(
         self, execution: Execution, ending: Ending, usage: Usage, events: list[Event]
     ) -> OutcomeKind | None:
+        """Store the ending; one that the database refuses is stored as a failure that says so."""
+        try:
+            return await self._try_to_store(execution, ending, usage, events)
+        except Exception as error:
+            log.exception("the outcome of %s was refused", execution.label)
+            refused = ErrorInfo("not_stored", "error", f"the outcome could not be stored: {message_of(error)}")
+            return await self._try_to_store(execution, Ending(OutcomeKind.FAILED, error=refused), usage, [])
+
+    async def _try_to_store(
+        self, execution: Execution, ending: Ending, usage: Usage, events: list[Event]
+    ) -> OutcomeKind | None:
         claimed = execution.claimed
         reference = ending.payload.ref if ending.payload is not None else None
         outcome = Outcome(ending.kind, reference, ending.error, usage)
         finished = attempt_event(claimed, ATTEMPT_FINISHED, self._finished(execution, outcome), once=True)
         while True:
             try:
-                result = await settle(
-                    self._services.database, claimed, outcome, ending.payload, [*events, finished]
-                )
+                result = await settle(self._services.database, claimed, outcome, ending.payload, [*events, finished])
                 break
             except (ServiceError, TimeoutError, OSError) as error:
                 log.warning("the outcome of %s waits for the database: %s", execution.label, error)
@@ -142,7 +154,7 @@ class AttemptRunner:
 
     def _started(self, claimed: ClaimedAttempt) -> Event:
         waited = max(0.0, claimed.claimed_at - claimed.queued_at)
-        data = {**_facts(claimed), "process": str(self._process), "queue_wait": round(waited, 6)}
+        data = {**_facts(claimed), "process": str(self._member.id), "queue_wait": round(waited, 6)}
         return attempt_event(claimed, ATTEMPT_STARTED, data, once=True)
 
     def _finished(self, execution: Execution, outcome: Outcome) -> dict[str, Any]:

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 class ModelSource(Protocol):
     """Where chat models come from: `orchestrator.llm.Models`, or a stand-in in tests."""
 
-    async def chat(self, tier: str, *, on_usage: Callable[[Usage], None], capture: bool = True) -> BaseChatModel:
+    async def chat(
+        self,
+        tier: str,
+        *,
+        on_usage: Callable[[Usage], None],
+        capture: bool = True,
+        price_cap_usd: float | None = None,
+    ) -> BaseChatModel:
         """The tier's chat model; each call reports what it used to `on_usage`."""
 
 
@@ -246,7 +253,12 @@ class Context:
         self.check_stopped()
         if self._models is None:
             raise ModelUnavailable("this worker was started without models")
-        return await self._models.chat(self._tier(tier), on_usage=self.add_usage, capture=self._capture)
+        return await self._models.chat(
+            self._tier(tier),
+            on_usage=self.add_usage,
+            capture=self._capture,
+            price_cap_usd=self.options.get("price_cap_usd"),
+        )
 
     def add_usage(self, usage: Usage) -> None:
         """Count what a model call used on this attempt."""

@@ -56,6 +56,11 @@ class LeaseKeeper:
         self.nudges += 1
         self._nudged.set()
 
+    def lose_all(self) -> None:
+        """Stop everything: this process was declared dead, so its attempts are no longer its own."""
+        for execution in self.held:
+            self._lost(execution, "this process was declared dead")
+
     async def run(self) -> None:
         """Renew and watch until cancelled."""
         pause = self._lease / 3

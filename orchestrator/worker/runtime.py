@@ -6,29 +6,27 @@ import asyncio
 import logging
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from orchestrator.domain.attempt import ClaimedAttempt
 from orchestrator.domain.event import Event
 from orchestrator.domain.identity import AttemptId, ProcessId
-from orchestrator.domain.outcome import OutcomeKind
 from orchestrator.domain.worker import AGENT_WORKER
-from orchestrator.errors import ServiceError
+from orchestrator.errors import NotFound, ServiceError
 from orchestrator.queue import Consumer, Listener, Notifier, pool_channel, pool_entrypoint, process_channel, read_runs
-from orchestrator.settings import Settings
+from orchestrator.settings import WorkerSettings
 from orchestrator.store.attempts import claim, record_heartbeat, renew
 from orchestrator.store.database import Database
 from orchestrator.store.events import append_events
-from orchestrator.telemetry.tracing import Tracing
+from orchestrator.telemetry import Redactor, Tracing
 from orchestrator.worker.attempt_runner import AttemptRunner
 from orchestrator.worker.claims import Claims
 from orchestrator.worker.execution import StopReason
 from orchestrator.worker.lease import LeaseKeeper
+from orchestrator.worker.membership import Membership
 from orchestrator.worker.recorder import Recorder
 from orchestrator.worker.registry import Registry
 from orchestrator.worker.watchdog import Watchdog
@@ -37,40 +35,20 @@ from orchestrator.worker.work import Services, agent_worker
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class StopReport:
-    """What became of the attempts that ran when the runtime was stopped."""
-
-    finished: int = 0
-    handed_back: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class _State:
-    """What happens while it runs."""
-
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-    grace: float = 0.0
-    report: StopReport = field(default_factory=StopReport)
-
-
 class WorkerRuntime:
     """Serves `pools` with the registry's workers and the built-in agent.
 
-    The caller registers `process_id` in `processes` and keeps its heartbeat.
-
     Args:
         database: a migrated database.
-        registry: the project's workers.
-        settings: of the project.
-        models: where chat models come from (`orchestrator.llm.Models`).
-        tracing: makes the attempts' spans.
-        process_id: this process, in every claim.
         listener: the process's LISTEN connection, already entered.
         notifier: wakes the runs' owners, already entered.
+        registry: the project's workers.
+        settings: leases and limits.
+        models: where chat models come from (`orchestrator.llm.Models`).
+        tracing: makes the attempts' spans.
+        redactor: hides what is secret in what attempts say.
         pools: the queues to serve.
-        concurrency: attempts at once; None takes `settings.worker.concurrency`.
+        concurrency: attempts at once; None takes `settings.concurrency`.
         environ: where secrets are looked up; None takes this process's environment.
         on_stuck: called with an attempt's label when its code was told to stop and does not; a process that does
             nothing else should exit. Without it such code is left behind, or waited for when it was cancelled.
@@ -80,47 +58,47 @@ class WorkerRuntime:
         self,
         *,
         database: Database,
-        registry: Registry,
-        settings: Settings,
-        models: Any,
-        tracing: Tracing,
-        process_id: ProcessId,
         listener: Listener,
         notifier: Notifier,
+        registry: Registry,
+        settings: WorkerSettings,
+        models: Any,
+        tracing: Tracing,
+        redactor: Redactor,
         pools: Sequence[str],
         concurrency: int | None = None,
         environ: Mapping[str, str] | None = None,
         on_stuck: Callable[[str], None] | None = None,
     ) -> None:
         self._database = database
-        self._process = process_id
         self._listener = listener
+        self._settings = settings
+        self._lease = settings.lease
         self._pools = tuple(dict.fromkeys(pools))
-        self._lease = settings.worker.lease
-        self._concurrency = concurrency or settings.worker.concurrency
-        self._state = _State()
-        self._serving: set[asyncio.Task[None]] = set()
-        self._outcomes: Counter[OutcomeKind | None] = Counter()
+        self._concurrency = concurrency or settings.concurrency
         self._slots = asyncio.Semaphore(self._concurrency)
+        self._serving: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self._channel = ""
         self._keeper = LeaseKeeper(self._renew, self._lease)
         self._recorder = Recorder(self._append, self._beat)
+        self._member = Membership(database, self._pools, on_dead=self._on_dead)
         limits = {item.name: item.card.concurrency for item in registry}
         self._claims = Claims(self._claim, {**limits, AGENT_WORKER: None})
-        self._watchdog = Watchdog(
-            lambda: [execution.label for execution in self._keeper.held], after=max(0.5, self._lease / 5)
+        self._watchdog = Watchdog(self._labels, after=max(0.5, self._lease / 5))
+        services = Services(
+            database=database,
+            registry=registry,
+            agent=agent_worker(models),
+            models=models,
+            redactor=redactor,
+            environ=os.environ if environ is None else environ,
+            max_output_bytes=settings.max_output_bytes,
         )
         self._runner = AttemptRunner(
-            process=process_id,
-            services=Services(
-                database=database,
-                registry=registry,
-                agent=agent_worker(models),
-                models=models,
-                environ=os.environ if environ is None else environ,
-                max_output_bytes=settings.worker.max_output_bytes,
-                capture=settings.telemetry.capture_content,
-            ),
-            settings=settings.worker,
+            member=self._member,
+            services=services,
+            settings=settings,
             keeper=self._keeper,
             recorder=self._recorder,
             tracing=tracing,
@@ -128,68 +106,78 @@ class WorkerRuntime:
             on_stuck=on_stuck,
         )
 
-    async def run(self) -> None:
-        """Serve until `stop` is called. When cancelled it hands back what it holds, and ends."""
-        channel = process_channel(self._process)
-        async with AsyncExitStack() as stack:
-            await self._listener.listen(channel, self._on_message, missed=self._keeper.nudge)
-            stack.push_async_callback(self._listener.unlisten, channel, self._on_message)
-            self._watchdog.start()
-            stack.callback(self._watchdog.close)
-            services = [asyncio.create_task(each) for each in (self._keeper.run(), self._recorder.run())]
-            consumers = [self._consumer(pool) for pool in self._pools]
-            running = [asyncio.create_task(each.run()) for each in consumers]
-            asked = asyncio.create_task(self._state.asked.wait())
-            try:
-                done, _ = await asyncio.wait({asked, *services, *running}, return_when=asyncio.FIRST_COMPLETED)
-                for task in done - {asked}:
-                    task.result()
-            finally:
-                self._state.asked.set()
-                await self._shut_down(consumers)
-                for task in (asked, *services, *running):
-                    task.cancel()
-                await asyncio.wait({asked, *services, *running})
-                await self._recorder.flush()
-                self._state.ended.set()
+    @property
+    def process_id(self) -> ProcessId:
+        """Under which id this process claims; another one after it was declared dead."""
+        return self._member.id
 
-    async def stop(self, grace: float) -> StopReport:
-        """Claim no more, let what runs finish for `grace` seconds, hand the rest back, and end `run`.
+    @property
+    def held(self) -> list[str]:
+        """The attempts that run now, as log lines name them."""
+        return self._labels()
 
-        An attempt that is handed back ends as lost, so that its supervisor makes a new one at once.
+    async def run(self, stop: asyncio.Event, *, grace: float | None = None) -> list[str]:
+        """Serve until `stop` is set; then claim no more, let what runs finish, and hand the rest back.
+
+        An attempt that is handed back ends as lost, so that its supervisor makes a new one at once. When `run` is
+        cancelled it hands back everything it holds.
 
         Args:
-            grace: seconds.
+            stop: set it to end.
+            grace: seconds to finish in; None takes `settings.grace`.
 
         Returns:
-            How many attempts finished meanwhile, and which were handed back.
+            The attempts that were handed back: worker, step, number and run of each.
         """
-        self._state.grace = grace
-        self._state.asked.set()
-        await self._state.ended.wait()
-        return self._state.report
+        patience = self._settings.grace if grace is None else grace
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._member)
+            await self._subscribe()
+            stack.push_async_callback(self._unsubscribe)
+            self._watchdog.start()
+            stack.callback(self._watchdog.close)
+            services = [
+                asyncio.create_task(each)
+                for each in (self._keeper.run(), self._recorder.run(), self._member.run(), stop.wait())
+            ]
+            consumers = [self._consumer(pool) for pool in self._pools]
+            running = [asyncio.create_task(each.run()) for each in consumers]
+            try:
+                done, _ = await asyncio.wait({*services, *running}, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+                return await self._shut_down(consumers, patience)
+            finally:
+                await self._shut_down(consumers, 0.0)
+                for task in (*services, *running):
+                    task.cancel()
+                await asyncio.wait({*services, *running})
+                await self._recorder.flush()
 
-    async def _shut_down(self, consumers: Sequence[Consumer]) -> None:
-        """End the consumers and what they serve; `_state.grace` is zero unless `stop` was called."""
-        before = self._outcomes.copy()
-        stopping = [asyncio.create_task(each.stop(self._state.grace)) for each in consumers]
-        if self._serving and self._state.grace:
-            await asyncio.wait(set(self._serving), timeout=self._state.grace)
-        handed_back = [
-            execution.label for execution in self._keeper.held if execution.stop(StopReason.HANDED_BACK)
-        ]
+    async def _subscribe(self) -> None:
+        """Hear of cancellations, on the channel of the id that this process has now."""
+        await self._unsubscribe()
+        self._channel = process_channel(self._member.id)
+        await self._listener.listen(self._channel, self._on_message, missed=self._keeper.nudge)
+
+    async def _unsubscribe(self) -> None:
+        if self._channel:
+            await self._listener.unlisten(self._channel, self._on_message)
+
+    async def _shut_down(self, consumers: Sequence[Consumer], grace: float) -> list[str]:
+        """End the consumers and what they serve; what is not done after `grace` seconds is handed back."""
+        self._stopping = True
+        stopping = [asyncio.create_task(each.stop(grace)) for each in consumers]
+        if self._serving and grace:
+            await asyncio.wait(set(self._serving), timeout=grace)
+        held = self._keeper.held
+        handed_back = [each.label for each in held if each.stop(StopReason.HANDED_BACK)]
         for label in handed_back:
             log.warning("handed back: %s", label)
-        if self._serving:
-            await asyncio.wait(set(self._serving))
-        if stopping:
-            await asyncio.wait(stopping)
-        finished = sum(
-            number - before[kind]
-            for kind, number in self._outcomes.items()
-            if kind not in (None, OutcomeKind.LOST)
-        )
-        self._state.report = StopReport(finished, tuple(handed_back))
+        for waiting in (set(self._serving), set(stopping)):
+            if waiting:
+                await asyncio.wait(waiting)
+        return handed_back
 
     def _consumer(self, pool: str) -> Consumer:
         return Consumer(
@@ -215,11 +203,11 @@ class WorkerRuntime:
         """Claim and run one attempt, and then those for which a permit is owed."""
         async with self._slots:
             again = True
-            while again and not self._state.asked.is_set():
+            while again and not self._stopping:
                 held_until, nudges = time.monotonic() + self._lease, self._keeper.nudges
                 try:
                     claimed = await self._claims.take(pool)
-                except ServiceError as error:
+                except (ServiceError, NotFound) as error:
                     log.warning("nothing was claimed from the pool %s: %s", pool, error)
                     return
                 if claimed is None:
@@ -227,7 +215,7 @@ class WorkerRuntime:
                 if self._keeper.nudges != nudges:  # perhaps for this one, before we held it
                     self._keeper.nudge()
                 try:
-                    self._outcomes[await self._runner.run(claimed, held_until=held_until)] += 1
+                    await self._runner.run(claimed, held_until=held_until)
                 finally:
                     again = self._claims.give_back(claimed)
 
@@ -239,13 +227,19 @@ class WorkerRuntime:
         else:
             self._keeper.nudges += 1
 
+    async def _on_dead(self) -> None:
+        """Nothing that was claimed under the old id is ours any more."""
+        self._keeper.lose_all()
+        await self._subscribe()
+
+    def _labels(self) -> list[str]:
+        return [execution.label for execution in self._keeper.held]
+
     async def _claim(self, pool: str, workers: Sequence[str]) -> ClaimedAttempt | None:
-        return await claim(
-            self._database, pool=pool, workers=workers, process=self._process, lease=self._lease
-        )
+        return await claim(self._database, pool=pool, workers=workers, process=self._member.id, lease=self._lease)
 
     async def _renew(self, ids: Collection[AttemptId]) -> dict[AttemptId, bool]:
-        return await renew(self._database, self._process, self._lease, list(ids))
+        return await renew(self._database, self._member.id, self._lease, list(ids))
 
     async def _append(self, events: Sequence[Event]) -> None:
         async with self._database.transaction() as connection:

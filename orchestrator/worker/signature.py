@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -89,9 +90,15 @@ class Signature:
             NotJson: it holds something that JSON has no form for.
         """
         try:
-            return self._output.dump_python(result, mode="json", by_alias=True)
-        except (PydanticSerializationError, UnicodeDecodeError, ValueError, RecursionError) as error:
+            plain = self._output.dump_python(result, mode="json", by_alias=True, warnings="error")
+            # Pydantic writes NaN as null; we would rather say so than store something else.
+            if _not_finite(self._output.dump_python(result, warnings=False)):
+                raise NotJson("the output cannot be stored as JSON: it holds NaN or an infinity")
+        except (PydanticSerializationError, UnicodeDecodeError, RecursionError) as error:
+            if "UnexpectedValue" in str(error):  # a field was assigned something else after its validation
+                raise WrongType(f"expected {self.gives}: {error}") from error
             raise NotJson(f"the output cannot be stored as JSON: {error}") from error
+        return plain
 
     def _refuse_unknown(self, value: Any) -> None:
         if self._known is None or not isinstance(value, Mapping):
@@ -239,6 +246,14 @@ def _schema(adapter: TypeAdapter[Any], mode: Any, *, closed: bool = False) -> di
     if closed and schema.get("type") == "object":
         schema.setdefault("additionalProperties", False)
     return schema
+
+
+def _not_finite(value: Any) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, Mapping):
+        return any(_not_finite(each) for each in value.values())
+    return isinstance(value, list | tuple | set) and any(_not_finite(each) for each in value)
 
 
 def _alias(model: BaseModel, name: str) -> str:

@@ -53,7 +53,14 @@ class FixedModels:
     def __init__(self, models: Mapping[str, BaseChatModel]) -> None:
         self._models = models
 
-    async def chat(self, tier: str, *, on_usage: Callable[[Usage], None], capture: bool = True) -> BaseChatModel:
+    async def chat(
+        self,
+        tier: str,
+        *,
+        on_usage: Callable[[Usage], None],
+        capture: bool = True,
+        price_cap_usd: float | None = None,
+    ) -> BaseChatModel:
         """The model given for the tier.
 
         Raises:

@@ -9,12 +9,13 @@ from typing import Any
 
 from orchestrator.domain.attempt import ClaimedAttempt, Purpose
 from orchestrator.domain.payload import Payload, decode
+from orchestrator.domain.verdict import Verdict
 from orchestrator.domain.worker import AGENT_POOL, AGENT_WORKER, WorkerCard, WorkerKind
 from orchestrator.errors import SecretMissing, UnknownWorker
 from orchestrator.store.blobs import get_blobs
 from orchestrator.store.database import Database
 from orchestrator.store.effects import EffectRow, claim_effect, confirm_effect
-from orchestrator.telemetry.redaction import Redactor
+from orchestrator.telemetry import Redactor
 from orchestrator.worker.agent import run_agent
 from orchestrator.worker.child import run_in_child
 from orchestrator.worker.context import Assignment, Context, ModelSource
@@ -33,7 +34,7 @@ class Services:
     Attributes:
         environ: where secrets are looked up.
         max_output_bytes: of one output.
-        capture: whether spans of model calls keep the messages.
+        redactor: hides what is secret in this process.
     """
 
     database: Database
@@ -41,8 +42,8 @@ class Services:
     agent: Worker[..., Any]
     models: ModelSource | None
     environ: Mapping[str, str]
+    redactor: Redactor
     max_output_bytes: int
-    capture: bool
 
     def find(self, name: str) -> Worker[..., Any]:
         """The worker of that name, also the built-in agent.
@@ -86,6 +87,7 @@ class Work:
         redactor: hides the values of the step's secrets.
         retry_on: what its worker declares as worth another try.
         context: made when the code starts; None before.
+        verdict: what a validator said.
     """
 
     def __init__(self, claimed: ClaimedAttempt, services: Services, stop: Stop) -> None:
@@ -96,9 +98,10 @@ class Work:
         self._secrets = {name: services.environ[name] for name in names if name in services.environ}
         self._missing = [name for name in names if name not in services.environ]
         self.redactor = Redactor(self._secrets.values())
-        self.journal = Journal(self.redactor.value)
+        self.journal = Journal(self.clean)
         self.retry_on: tuple[type[BaseException], ...] = ()
         self.context: Context | None = None
+        self.verdict: Verdict | None = None
 
     async def __call__(self) -> Payload:
         """Run the worker's function.
@@ -136,11 +139,15 @@ class Work:
             secrets=self._secrets,
             stopped=self._stop.requested,
             loop=asyncio.get_running_loop(),
-            capture=self._services.capture,
         )
         result = await invoke(worker, value, self.context, self._stop)
+        self.verdict = result if worker.card.kind is WorkerKind.VALIDATOR else None
         clean = self.redactor.value if self._secrets else None
         return as_payload(worker, result, clean=clean, max_bytes=limit)
+
+    def clean(self, value: Any) -> Any:
+        """A text or JSON value without the step's secrets and the process's own."""
+        return self._services.redactor.value(self.redactor.value(value))
 
     def _worker(self) -> Worker[..., Any]:
         order = self._claimed.order

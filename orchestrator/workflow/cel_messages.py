@@ -98,7 +98,10 @@ SAYINGS: tuple[Saying, ...] = (
     (re.compile(r"no viable alternative at input '(.+)'$"), _unexpected),
     (re.compile(r"[Kk]ey not found in map : \"?(.*?)\"?$"), lambda found: f"there is no field '{found.group(1)}'"),
     (re.compile(r"No value with name \"(.+?)\""), lambda found: f"unknown name '{found.group(1)}'"),
-    (re.compile(r"undeclared reference to '(.+?)'"), lambda found: f"unknown name or function '{found.group(1)}'"),
+    (
+        re.compile(r"undeclared reference to '(.+?)'"),
+        lambda found: f"unknown name or function '{found.group(1).split('.')[0]}'",
+    ),
     (re.compile(r"found no matching overload for '(.+?)' applied to '(.+?)'$"), _overload),
     (re.compile(r"No matching overloads found : ([^(]+)(\(.*\))?(?:\[.*)?$"), _overload_at_run),
     (re.compile(r"Applying SELECT to non-message type"), lambda _: "a field is read from something that has no fields"),

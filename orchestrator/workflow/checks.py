@@ -15,7 +15,7 @@ from orchestrator.workflow.json_schema import value_problems
 from orchestrator.workflow.model import OUTCOMES
 from orchestrator.workflow.problems import Problems
 from orchestrator.workflow.step_reader import StepDraft
-from orchestrator.workflow.suggestions import suggest
+from orchestrator.workflow.suggestions import nearest, suggest
 from orchestrator.workflow.templates import template_of
 from orchestrator.workflow.uses import EVERYWHERE, RUN_FIELDS, STEP_FIELDS, Use
 from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar, Sequence, json_of
@@ -41,29 +41,28 @@ class ExpressionCheck:
         self.steps = steps
 
     def check(self, use: Use) -> None:
-        """Note every unknown name of an expression; if there is none, what CEL itself finds."""
-        before = len(self.problems.found)
-        bound = bound_names(use.expression)
-        for path in paths(use.expression):
-            if path.root not in bound:
-                self._path(use, path)
-        for name in sorted(bound & (EVERYWHERE | use.scope.names)):
+        """Note what CEL finds in an expression; if nothing, every name in it that is not known."""
+        bound, seen = bound_names(use.expression), EVERYWHERE | use.scope.names
+        read = [path for path in paths(use.expression) if path.root not in bound]
+        kind = self._compile(use, seen | {path.root for path in read})
+        for path in read if kind is not None else ():
+            self._path(use, path)
+        for name in sorted(bound & seen):
             self._note(use, 0, f"a macro's variable is called '{name}', as one that is there already", "rename it")
-        if len(self.problems.found) == before:
-            self._compile(use)
+        if kind not in (None, "DYN") and use.wants and not str(kind).startswith(use.wants):
+            gives = TYPE_WORDS.get(str(kind), str(kind).lower())
+            self._note(use, 0, f"{use.what} must be {WANTED[use.wants]}, this gives {gives}")
 
     def _note(self, use: Use, offset: int, message: str, suggestion: str = "") -> None:
         self.problems.inside(use.text, use.start + offset, message, suggestion)
 
-    def _compile(self, use: Use) -> None:
+    def _compile(self, use: Use, names: frozenset[str]) -> str | None:
+        """The static type of an expression; None after a mistake of its grammar, functions or types."""
         try:
-            kind = CHECKER.result_type(use.expression, EVERYWHERE | use.scope.names)
+            return CHECKER.result_type(use.expression, names)
         except ExpressionError as error:
             self._note(use, max(error.column - 1, 0), error.message, function_hint(error.message))
-            return
-        if use.wants and kind != "DYN" and not kind.startswith(use.wants):
-            gives = TYPE_WORDS.get(kind, kind.lower())
-            self._note(use, 0, f"{use.what} must be {WANTED[use.wants]}, this gives {gives}")
+            return None
 
     def _path(self, use: Use, path: Path) -> None:
         seen = EVERYWHERE | use.scope.names
@@ -137,8 +136,9 @@ def check_with(problems: Problems, draft: StepDraft) -> None:
         if name not in (known or ()):
             at = draft.with_node.keys[name] if draft.with_node else where
             problems.at(at, f"worker '{draft.card.name}' takes no '{name[:60]}'", suggest(name, known or ()))
+    misspelt = {nearest(name, known) for name in given if name not in known} if known else set()
     for name in schema.get("required", ()):
-        if name not in given:
+        if name not in given and name not in misspelt:
             problems.at(where, f"worker '{draft.card.name}' needs '{name}' in 'with'")
     for name, node in given.items():
         field = schema.get("properties", {}).get(name)

@@ -24,7 +24,7 @@ from orchestrator.workflow.templates import Template, template_of, text_of
 
 CACHED = 4096
 LONGEST = 16_000
-CALLED = re.compile(r"\w+\s*\Z")
+BEFORE = {"(": re.compile(r"\w+\s*\Z"), ".": re.compile(r"[\w.]+\Z")}
 Trie = dict[str, Any]
 
 
@@ -161,7 +161,9 @@ def _compile(expr: str, names: frozenset[str] | None) -> Compiled:
         type_name = str(program.return_type().name())
     except RuntimeError as error:
         message, line, column = compile_message(str(error))
-        raise ExpressionError(message, expression=expr, column=_offset(expr, line, column)) from error
+        raise ExpressionError(
+            message, expression=expr, column=_offset(expr, line, column, named=message.startswith("unknown name"))
+        ) from error
     whole = read[0] if len(read) == 1 and read[0].whole else None
     return Compiled(program, _reads(read), whole, type_name)
 
@@ -172,15 +174,17 @@ def _environment(names: frozenset[str]) -> Any:
     return cel.NewEnv(variables=variables, extensions=[ext_strings.ExtStrings()])
 
 
-def _offset(expr: str, line: int, column: int) -> int:
-    """The place in the expression, counted from 1, of a line and column in it; of a call the name, not the bracket."""
+def _offset(expr: str, line: int, column: int, *, named: bool) -> int:
+    """The place in the expression, counted from 1, of a line and column in it.
+
+    Of an unknown name CEL gives the bracket or dot behind it; `named` asks for its beginning.
+    """
     if line < 1 or column < 1:
         return 0
     at = sum(len(text) + 1 for text in expr.split("\n")[: line - 1]) + column
-    if expr[at - 1 : at] == "(":
-        name = CALLED.search(expr, 0, at - 1)
-        at -= len(name.group()) if name else 0
-    return at
+    before = BEFORE.get(expr[at - 1 : at]) if named else None
+    name = before.search(expr, 0, at - 1) if before else None
+    return at - len(name.group()) if name else at
 
 
 def _reads(read: tuple[Path, ...]) -> dict[str, Trie | None]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from orchestrator.workflow.durations import parse_duration
 from orchestrator.workflow.problems import Problems
-from orchestrator.workflow.suggestions import suggest
+from orchestrator.workflow.suggestions import nearest, suggest
 from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar, kind_of
 from orchestrator.workflow.yaml_nodes import Sequence as NodeSequence
 
@@ -60,11 +60,13 @@ class Fields:
         self.problems = problems
         self.mapping = mapping
         self.where = where
+        self.misspelt: set[str] = set()
         for key, node in mapping.keys.items():
             if key in later:
                 problems.at(node, f"'{key}' {NOT_YET}")
             elif key not in known:
                 problems.at(node, f"unknown key '{key[:60]}' in {where}", suggest(key, known))
+                self.misspelt.add(nearest(key, known) or "")
 
     def __contains__(self, key: str) -> bool:
         return key in self.mapping.entries
@@ -76,9 +78,13 @@ class Fields:
     def require(self, key: str, suggestion: str = "") -> Node | None:
         """The value of a key that must be there."""
         node = self.node(key)
-        if node is None:
+        if self.lacks(key):
             self.problems.at(self.mapping, f"{self.where} needs '{key}'", suggestion)
         return node
+
+    def lacks(self, key: str) -> bool:
+        """Whether a key is missing, and not just misspelt, which has been noted."""
+        return key not in self.mapping.entries and key not in self.misspelt
 
     def text(self, key: str) -> str | None:
         """Text that is not empty."""

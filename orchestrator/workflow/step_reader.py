@@ -120,21 +120,23 @@ class _StepReader:
         if node is not None:
             self._set(name or key, read(node))
 
+    def _lacks(self, key: str, suggestion: str) -> None:
+        if self.fields.lacks(key):
+            self.problems.at(self.draft.key, f"step '{self.draft.id}' needs '{key}'", suggestion)
+
     def _agent(self) -> None:
         self.values["worker"] = AGENT_WORKER
         self.values["pool"] = AGENT_POOL
         node = self.fields.node("model") or self.defaults.model
         if node is None:
-            self.problems.at(self.draft.key, f"step '{self.draft.id}' needs 'model'", "the name of a tier")
+            self._lacks("model", "the name of a tier")
         else:
             self.values["model"], self.values["price_cap_usd"] = self.reading.model(node)
 
     def _worker(self) -> None:
         node = self.fields.node("worker")
         if node is None:
-            self.problems.at(
-                self.draft.key, f"step '{self.draft.id}' needs 'worker'", "the name of a registered worker"
-            )
+            self._lacks("worker", "the name of a registered worker")
             return
         name, card = self.reading.card(node, WorkerKind.WORKER)
         self.draft.card, self.draft.place = card, node
@@ -152,13 +154,14 @@ class _StepReader:
         items = self._items(fields)
         name = self._item_name(fields)
         policy = fields.choice("on_item_error", ["fail", "collect"]) or "fail"
+        parallel = fields.integer("max_parallel", 1, 100_000)
         share = fields.number("min_success", 0, 1)
         if share is not None and policy != "collect":
             self.problems.at(mapping.keys["min_success"], "'min_success' goes with 'on_item_error: collect' only")
         if name is None:
             return self.scope.plus("index")
         self.values["foreach"] = ForeachSpec(
-            items=items, as_=name, max_parallel=fields.integer("max_parallel", 1, 100_000),
+            items=items, as_=name, max_parallel=parallel,
             on_item_error="collect" if policy == "collect" else "fail", min_success=share,
         )  # fmt: skip
         return self.scope.plus(name, "index")
@@ -199,7 +202,7 @@ class _StepReader:
         names = self.item_scope.names | {"with"}
         scope = Scope(self.draft.id, names, with_keys=keys)
         if "prompt" not in self.fields:
-            self.problems.at(self.draft.key, f"step '{self.draft.id}' needs 'prompt'", "text, or {file: prompts/x.md}")
+            self._lacks("prompt", "text, or {file: prompts/x.md}")
         for key in ("prompt", "system"):
             text = self._prompt(key)
             if text is not None:

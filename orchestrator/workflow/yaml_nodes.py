@@ -16,7 +16,7 @@ import yaml
 from orchestrator.workflow.problems import Problems
 
 LONGEST_TEXT = 4_000_000
-MOST_NODES = 200_000
+MOST_NODES = 100_000
 DEEPEST = 64
 INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
@@ -27,6 +27,7 @@ WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 QUOTES = "inside { } and [ ] put ${{ … }} in quotes"
+MERGE = "<<"
 STRING_TAG = "tag:yaml.org,2002:str"
 
 
@@ -62,6 +63,9 @@ class Mapping(Node):
 
     entries: dict[str, Node] = field(default_factory=dict)
     keys: dict[str, Scalar] = field(default_factory=dict)
+
+
+COLLECTION_TAGS = {Mapping: "tag:yaml.org,2002:map", Sequence: "tag:yaml.org,2002:seq"}
 
 
 def json_of(node: Node) -> Any:
@@ -159,9 +163,9 @@ class _Builder:
         mark = event.start_mark
         if len(self.frames) >= DEEPEST:
             self._hopeless(mark, f"nested deeper than {DEEPEST} levels")
-        if event.tag is not None and not event.tag.startswith("tag:yaml.org,2002:"):
-            self.problems.at_line(mark.line, mark.column, f"tags such as '{event.tag[:40]}' are not supported")
         kind = Mapping if isinstance(event, yaml.MappingStartEvent) else Sequence
+        if event.tag not in (None, "!", COLLECTION_TAGS[kind]):
+            self.problems.at_line(mark.line, mark.column, f"tags such as '{event.tag[:40]}' are not supported")
         self.frames.append(_Frame(kind(mark.line, mark.column, mark.line), event.anchor))
 
     def _add(self, node: Node, anchor: str | None) -> None:
@@ -189,11 +193,13 @@ class _Builder:
             return Scalar(node.line, node.column, node.end_line, text="")
         if not isinstance(node.value, str):
             self.problems.at(node, f"a key must be text, '{node.text[:40]}' is {kind_of(node)}", "put it in quotes")
-        elif node.text == "<<":
+        elif node.text == MERGE:
             self.problems.at(node, "merge keys (<<) are not part of YAML 1.2")
         return node
 
     def _entry(self, mapping: Mapping, key: Scalar, node: Node) -> None:
+        if key.text == MERGE:
+            return
         if key.text in mapping.entries:
             first = mapping.keys[key.text].line + 1
             self.problems.at(key, f"duplicate key '{key.text[:60]}'", f"it stands already on line {first}")

@@ -87,10 +87,15 @@ WITH owned AS (
 SELECT 1 FROM owned;
 
 -- name: get_checkpoint
--- $3: the checkpoint, or NULL for the latest. Ids are time-ordered.
 SELECT thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint::text, metadata::text
 FROM orchestrator.checkpoints
-WHERE thread_id = $1 AND checkpoint_ns = $2 AND ($3::text IS NULL OR checkpoint_id = $3)
+WHERE thread_id = $1 AND checkpoint_ns = $2 AND checkpoint_id = $3;
+
+-- name: latest_checkpoint
+-- Ids are time-ordered.
+SELECT thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint::text, metadata::text
+FROM orchestrator.checkpoints
+WHERE thread_id = $1 AND checkpoint_ns = $2
 ORDER BY checkpoint_id DESC
 LIMIT 1;
 
@@ -122,29 +127,30 @@ ORDER BY w.task_path COLLATE "C", w.task_id COLLATE "C", w.idx;
 -- For each channel of $4 the ancestors of checkpoint $3, the nearest first, up to the one that has a value for it: in
 -- the checkpoint itself, or as a blob. Each step is one look-up by primary key.
 WITH RECURSIVE walk AS (
-    SELECT ch.channel, p.checkpoint_id, p.parent_checkpoint_id, p.checkpoint, 1 AS distance
+    SELECT ch.channel, p.checkpoint_id, p.parent_checkpoint_id, 1 AS distance,
+           p.checkpoint -> 'channel_values' -> ch.channel AS plain,
+           p.checkpoint -> 'channel_versions' ->> ch.channel AS version
     FROM unnest($4::text[]) AS ch (channel)
     JOIN orchestrator.checkpoints c ON c.thread_id = $1 AND c.checkpoint_ns = $2 AND c.checkpoint_id = $3
     JOIN orchestrator.checkpoints p
       ON p.thread_id = $1 AND p.checkpoint_ns = $2 AND p.checkpoint_id = c.parent_checkpoint_id
     UNION ALL
-    SELECT w.channel, p.checkpoint_id, p.parent_checkpoint_id, p.checkpoint, w.distance + 1
+    SELECT w.channel, p.checkpoint_id, p.parent_checkpoint_id, w.distance + 1,
+           p.checkpoint -> 'channel_values' -> w.channel,
+           p.checkpoint -> 'channel_versions' ->> w.channel
     FROM walk w
     JOIN orchestrator.checkpoints p
       ON p.thread_id = $1 AND p.checkpoint_ns = $2 AND p.checkpoint_id = w.parent_checkpoint_id
-    WHERE NOT (w.checkpoint -> 'channel_values' ? w.channel)
+    WHERE w.plain IS NULL
       AND NOT EXISTS (
           SELECT FROM orchestrator.checkpoint_blobs b
-          WHERE b.thread_id = $1 AND b.checkpoint_ns = $2 AND b.channel = w.channel
-            AND b.version = w.checkpoint -> 'channel_versions' ->> w.channel
+          WHERE b.thread_id = $1 AND b.checkpoint_ns = $2 AND b.channel = w.channel AND b.version = w.version
       )
 )
-SELECT w.channel, w.checkpoint_id, w.distance, b.type, b.data,
-       (w.checkpoint -> 'channel_values' -> w.channel)::text AS plain
+SELECT w.channel, w.checkpoint_id, w.plain::text AS plain, b.type, b.data
 FROM walk w
 LEFT JOIN orchestrator.checkpoint_blobs b
-  ON b.thread_id = $1 AND b.checkpoint_ns = $2 AND b.channel = w.channel
- AND b.version = w.checkpoint -> 'channel_versions' ->> w.channel
+  ON b.thread_id = $1 AND b.checkpoint_ns = $2 AND b.channel = w.channel AND b.version = w.version
 ORDER BY w.distance;
 
 -- name: get_delta_writes

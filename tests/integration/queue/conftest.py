@@ -31,12 +31,9 @@ async def connection(connect) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.fixture
-async def pool(database_url, connection) -> AsyncIterator[asyncpg.Pool]:
+def pool(connection, database) -> asyncpg.Pool:
     """The pool of a process."""
-    async with asyncpg.create_pool(
-        database_url, min_size=1, max_size=6, server_settings={"search_path": "orchestrator, public"}
-    ) as pool:
-        yield pool
+    return database.pool
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from orchestrator.queue import (
     RUN_CHANNEL,
     RUN_ENTRYPOINT,
     Consumer,
+    Listener,
     Permit,
     enqueue_permits,
     enqueue_run_jobs,
@@ -223,6 +224,32 @@ async def test_stop_cancels_what_outlasts_the_grace(consume, permit, until, jobs
     await consumer.stop(0.05)
     assert (gate.left, gate.cancelled) == (0, 2)
     assert (await jobs("queued"), await jobs("picked")) == (3, 0)
+
+
+async def test_a_stopped_consumer_no_longer_listens(connect, pool, permit, until):
+    ears = await connect()
+    gate = Gate()
+    gate.open.set()
+
+    async def connect_ears():
+        return ears
+
+    async with Listener(connect_ears) as listener:
+        consumer = Consumer(
+            pool=pool,
+            listener=listener,
+            entrypoint="pool:test",
+            channel=pool_channel("test"),
+            handler=gate,
+            capacity=1,
+        )
+        running = asyncio.create_task(consumer.run())
+        await permit()
+        await until(lambda: gate.left == 1)
+        assert await ears.fetchval("SELECT pg_listening_channels()") == pool_channel("test")
+        await consumer.stop(10)
+        await running
+        assert await ears.fetch("SELECT pg_listening_channels()") == []
 
 
 async def test_cancelling_run_cancels_the_handlers(pool, listener, permit, until):

@@ -249,14 +249,20 @@ async def test_an_expression_that_does_not_evaluate_fails_its_step(database_url,
     assert result.error.code == "expression_error" and "inputs.given.missing" in result.error.message
 
 
-@pytest.mark.parametrize(("timeout", "code"), [("{attempt: 200ms}", "timeout"), ("{total: 300ms}", "total_timeout")])
-async def test_timeouts(database_url, tmp_path, timeout, code):
+@pytest.mark.parametrize(
+    ("limit", "code", "ended"), [("{attempt: 200ms}", "timeout", "timed_out"), ("{total: 300ms}", "total_timeout", "cancelled")]
+)
+async def test_timeouts(database_url, tmp_path, limit, code, ended):
     async with opened(database_url, tmp_path) as scene:
         result, trace = await scene.run(
-            f"  s: {{kind: worker, worker: t.wait, with: {{seconds: 30}}, timeout: {timeout}, retry: {{max_attempts: 1}}}}"
+            f"  s: {{kind: worker, worker: t.wait, with: {{seconds: 30}}, timeout: {limit}, retry: {{max_attempts: 1}}}}"
         )
-    assert result.status == "failed" and result.error.error_class == "timeout"
-    assert trace.attempts[0].status in ("timed_out", "cancelled")
+        assert result.status == "failed" and result.error.error_class == "timeout"
+        attempt = trace.attempts[0].id
+        async with asyncio.timeout(10):
+            while await scene.app.database.fetchval("SELECT status FROM attempts WHERE id = $1", attempt) != ended:
+                await asyncio.sleep(0.05)
+        assert scene.running["s"] == 0
 
 
 async def test_cancel_is_confirmed(database_url, tmp_path):

@@ -1,0 +1,113 @@
+"""What a call costs, and what it may cost: settings' own prices first, then the list that `genai-prices` ships."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from langchain_core.messages import BaseMessage
+
+from orchestrator.errors import AttemptError
+from orchestrator.settings import ModelSettings
+
+MILLION = 1_000_000
+BYTES_PER_TOKEN = 3
+"""Low on purpose (English has about 4): a cap must not be passed because the prompt was guessed too small."""
+
+TOKENS_PER_MESSAGE = 8
+CAPPED_MAX_TOKENS = 8_192
+
+
+class PriceCapExceeded(AttemptError):
+    """The call may cost more than the step's `price_cap_usd`, so it was not made."""
+
+    code = "price_cap"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCounts:
+    """Tokens of one call. `cached` is that part of `input` which the server had read before."""
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+
+
+def cost(settings: ModelSettings, model: str, counts: TokenCounts) -> float | None:
+    """USD for a call, None where no price is known.
+
+    Args:
+        settings: of the tier.
+        model: what answered; the tier's own model is tried when that name is not in the list.
+        counts: as the server reported them.
+    """
+    if settings.provider == "local":
+        return 0.0
+    if settings.input_price is not None and settings.output_price is not None:
+        return (counts.input * settings.input_price + counts.output * settings.output_price) / MILLION
+    for name in dict.fromkeys((model, settings.model)):
+        listed = _listed(name, settings.base_url, counts) if name else None
+        if listed is not None:
+            return listed
+    return None
+
+
+def _listed(model: str, base_url: str | None, counts: TokenCounts) -> float | None:
+    import genai_prices  # takes a third of a second
+
+    usage = genai_prices.Usage(
+        input_tokens=counts.input, output_tokens=counts.output, cache_read_tokens=counts.cached or None
+    )
+    if base_url:
+        try:
+            return float(genai_prices.calc_price(usage, model, provider_api_url=base_url).total_price)
+        except LookupError:
+            pass  # a proxy, perhaps: its price is taken to be OpenAI's for a model of that name
+    try:
+        return float(genai_prices.calc_price(usage, model, provider_id="openai").total_price)
+    except LookupError:
+        return None
+
+
+def bounded_tokens(
+    settings: ModelSettings, messages: Sequence[BaseMessage], max_tokens: int | None, cap_usd: float
+) -> int:
+    """How many tokens the answer may have, so that the call stays under its cap.
+
+    Args:
+        settings: of the tier.
+        messages: the prompt.
+        max_tokens: of the answer, as asked for; without one the cap decides, up to 8,192.
+        cap_usd: for this one call.
+
+    Raises:
+        PriceCapExceeded: the call may cost more, or no price is known.
+    """
+    prompt = prompt_tokens(messages)
+    fixed = cost(settings, settings.model, TokenCounts(prompt, 0))
+    each = cost(settings, settings.model, TokenCounts(0, MILLION))
+    if fixed is None or each is None:
+        raise PriceCapExceeded(
+            f"no price is known for {settings.model}, so a price cap cannot be kept",
+            remedy="give the tier input_price and output_price in configs/models.yaml",
+        )
+    room = cap_usd - fixed
+    affordable = CAPPED_MAX_TOKENS if each == 0 else math.floor(room / each * MILLION + 1e-6)
+    wanted = max_tokens if max_tokens is not None else 1
+    if room < 0 or affordable < wanted:
+        estimate = fixed + wanted * each / MILLION
+        raise PriceCapExceeded(
+            f"the call may cost {estimate:.6f} USD (a prompt of about {prompt} tokens, an answer of up to {wanted}), "
+            f"more than its cap of {cap_usd:.6f} USD",
+            remedy="raise price_cap_usd, lower max_tokens, or give the step less text",
+        )
+    return max_tokens if max_tokens is not None else min(affordable, CAPPED_MAX_TOKENS)
+
+
+def prompt_tokens(messages: Sequence[BaseMessage]) -> int:
+    """An upper guess at the prompt's tokens, from its size."""
+    return sum(
+        TOKENS_PER_MESSAGE + math.ceil(len(str(message.content).encode(errors="replace")) / BYTES_PER_TOKEN)
+        for message in messages
+    )

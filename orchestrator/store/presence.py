@@ -1,0 +1,78 @@
+"""A process's heartbeat row, kept alive in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from orchestrator.domain.identity import ProcessId, new_process_id
+from orchestrator.errors import OrchestratorError
+from orchestrator.store.processes import beat, register, unregister
+
+if TYPE_CHECKING:
+    from orchestrator.store.database import Database
+
+logger = logging.getLogger(__name__)
+
+
+class Presence:
+    """Registers this process while it is entered, and shows that it lives.
+
+    Args:
+        database: where it works.
+        kind: `supervisor` or `worker`.
+        pools: the pools that it serves.
+        every: seconds between two heartbeats.
+        on_buried: called when others declared this process dead, before it registers again; it drops what the
+            process held and gives the id to go on under.
+
+    Attributes:
+        process_id: the present id.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        kind: str,
+        pools: Collection[str] = (),
+        *,
+        every: float,
+        on_buried: Callable[[ProcessId], Awaitable[ProcessId]],
+    ) -> None:
+        self.process_id = new_process_id()
+        self._database = database
+        self._kind = kind
+        self._pools = pools
+        self._every = every
+        self._on_buried = on_buried
+        self._beating: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await register(self._database, self.process_id, self._kind, self._pools)
+        self._beating = asyncio.create_task(self._beat(), name=f"heartbeat of the {self._kind}")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.wait({self._beating})
+        try:
+            await unregister(self._database, self.process_id)
+        except OrchestratorError as problem:
+            logger.warning("could not sign off: %s", problem.message)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._every)
+            try:
+                if not await beat(self._database, self.process_id):
+                    logger.warning("this %s was silent for so long that it was declared dead", self._kind)
+                    self.process_id = await self._on_buried(self.process_id)
+                    await register(self._database, self.process_id, self._kind, self._pools)
+            except OrchestratorError as problem:
+                logger.warning("no heartbeat, next try in %g s: %s", self._every, problem.message)

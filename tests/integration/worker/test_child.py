@@ -1,0 +1,72 @@
+"""`process=True`: CPU-bound code in a child that is killed when it must stop."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from orchestrator.store import Database, attempts
+from tests.integration.worker.scene import Scene, eventually, serving
+
+
+async def test_the_code_runs_in_another_process_and_is_heard(scene: Scene):
+    async with serving(scene):
+        row = await scene.outcome("r.child")
+        pid = await scene.output(row)
+        events = [each.event for each in await scene.events(row.id)]
+    assert pid != os.getpid()
+    assert row.heartbeat == {"step": "pid"}
+    assert row.progress == pytest.approx(0.3)
+    assert {"level": "info", "message": "in the child", "fields": {"pid": pid}} in [each.data for each in events]
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "message"),
+    [
+        ("raise", "lookup", "nothing there"),
+        ("exit", "child_died", "exit status 9"),
+        ("kill", "child_died", "killed by SIGSEGV"),
+        ("model", "not_in_child", "cannot call models"),
+    ],
+)
+async def test_how_a_child_can_fail(scene: Scene, what, code, message):
+    async with serving(scene):
+        row = await scene.outcome("r.child", {"what": what})
+    assert row.status == "failed"
+    assert row.error.code == code
+    assert message in row.error.message
+
+
+async def test_effects_and_secrets_work_in_a_child(scene: Scene):
+    async with serving(scene, environ={"KEY": "sesame-open"}):
+        row = await scene.outcome("r.child", {"what": "effect"})
+        assert await scene.output(row) == {"paid": 3}
+        row = await scene.outcome("r.child", {"what": "secret"}, step="t", options={"secrets": ["KEY"]})
+        assert await scene.output(row) == "[redacted]"
+
+
+async def test_a_child_is_killed_at_its_timeout(scene: Scene):
+    async with serving(scene):
+        row = await scene.outcome("r.child", {"what": "hang"}, timeout=3.0)
+    assert row.status == "timed_out"
+    assert row.heartbeat == {"step": "hang"}
+
+
+async def test_a_child_is_killed_when_its_run_is_cancelled(scene: Scene, database: Database):
+    async with serving(scene):
+        identity = await scene.order("r.child", {"what": "hang"})
+
+        async def speaking() -> int | None:
+            lines = [each.event.data for each in await scene.events(identity) if each.event.kind == "attempt.log"]
+            return lines[0]["fields"]["pid"] if lines else None
+
+        pid = await eventually(speaking)
+        async with database.transaction() as connection:
+            await attempts.cancel_attempts(connection, scene.run_id)
+        row = await scene.ended(identity)
+        assert row.status == "cancelled"
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+        assert time.time() - row.finished_at < 5

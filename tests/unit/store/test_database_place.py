@@ -1,0 +1,39 @@
+"""Where a database is, for messages."""
+
+import pytest
+
+from orchestrator.errors import DatabaseUnavailable
+from orchestrator.store import Database
+from orchestrator.store.database import place
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql://me:secret@db.example:6432/work", "db.example:6432/work"),
+        ("postgresql://me:secret@db.example", "db.example:5432/postgres"),
+        ("postgresql://postgres@/postgres?host=%2Ftmp%2Fx", "/tmp/x:5432/postgres"),
+        ("postgresql://me:sec@ret@db:port/x", "a malformed URL"),
+    ],
+)
+def test_host_port_and_database_without_the_password(url: str, expected: str) -> None:
+    assert place(url) == expected
+
+
+async def test_a_server_that_is_not_there_is_named_without_its_password() -> None:
+    with pytest.raises(DatabaseUnavailable) as caught:
+        await Database.connect("postgresql://me:s3cret@127.0.0.1:1/work", timeout=5)
+    assert "127.0.0.1:1/work" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["mysql://me:s3cret@host/db", "nonsense", "postgresql://me:s3cret@h:port/db"])
+async def test_a_malformed_url_is_an_error_of_ours(url: str) -> None:
+    with pytest.raises(DatabaseUnavailable) as caught:
+        await Database.connect(url, timeout=5)
+    assert "s3cret" not in str(caught.value)
+
+
+async def test_a_socket_folder_without_a_server() -> None:
+    with pytest.raises(DatabaseUnavailable, match="/nowhere:5432/work"):
+        await Database.connect("postgresql://me@/work?host=/nowhere", timeout=5)

@@ -1,0 +1,90 @@
+"""Validators: what has to be true of an output before anything downstream may see it."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import BaseModel
+
+from orchestrator import Context, Verdict, validator
+from workers.extraction import ExtractIn, Extraction
+from workers.policy import policy_breaches
+from workers.sentences import MIN_QUOTE, content_words, normalised, segments, shortened
+from workers.writing import Brief, ComposeIn
+
+SHARED_WORDS = 2
+
+
+@validator("review.quotes_verbatim")
+def quotes_verbatim(output: Extraction, ctx: Context) -> Verdict:
+    """Every quote stands in the document, word for word; only whitespace may differ."""
+    document = ExtractIn.model_validate(ctx.input).document
+    readable = segments(document.text)
+    quotes = [normalised(point.quote) for point in output.points]
+    short = [quote for quote in quotes if len(quote) < MIN_QUOTE]
+    false = [quote for quote in quotes if len(quote) >= MIN_QUOTE and not any(quote in part for part in readable)]
+    says = []
+    if false:
+        named = "; ".join(f"“{shortened(quote, 80)}”" for quote in dict.fromkeys(false))
+        says.append(f"{len(false)} of {len(quotes)} quotes do not stand in {document.path}: {named}")
+    if short:
+        says.append(f"a quote needs at least {MIN_QUOTE} characters: “{'”, “'.join(short)}”")
+    if says:
+        says.append("copy whole sentences from the document, letter by letter")
+    return Verdict(
+        passed=not says,
+        message=". ".join(says),
+        score=1 - (len(false) + len(short)) / len(quotes),
+        evidence={"quotes": len(quotes), "false": false, "short": short},
+    )
+
+
+@validator("review.citations_exist")
+def citations_exist(output: Brief, ctx: Context) -> Verdict:
+    """Every number that the brief cites is one of its sources."""
+    known = {source.number for source in ComposeIn.model_validate(ctx.input).sources}
+    cited = [number for statement in output.statements for number in statement.sources]
+    unknown = sorted(set(cited) - known)
+    inline = {int(number) for statement in output.statements for number in re.findall(r"\[(\d+)\]", statement.text)}
+    unknown += sorted(inline - known - set(unknown))
+    numbers = ", ".join(map(str, sorted(known)))
+    return Verdict(
+        passed=not unknown,
+        message=f"no source has the number {', '.join(map(str, unknown))}; there are {numbers}" if unknown else "",
+        score=sum(number in known for number in cited) / len(cited),
+        evidence={"cited": sorted(set(cited)), "unknown": unknown},
+    )
+
+
+@validator("review.statements_grounded")
+def statements_grounded(output: Brief, ctx: Context) -> Verdict:
+    """Every statement shares words with the sources that it cites: no proof, but it catches free invention."""
+    words = {
+        source.number: content_words(f"{source.quote} {source.point}")
+        for source in ComposeIn.model_validate(ctx.input).sources
+    }
+    adrift = []
+    for statement in output.statements:
+        cited: set[str] = set().union(*(words.get(number, set()) for number in statement.sources))
+        if len(content_words(statement.text) & cited) < min(SHARED_WORDS, len(cited)):
+            adrift.append(statement.text)
+    named = "; ".join(f"“{shortened(normalised(text), 80)}”" for text in adrift)
+    return Verdict(
+        passed=not adrift,
+        message=f"these have little to do with the sources they cite: {named}" if adrift else "",
+        score=1 - len(adrift) / len(output.statements),
+        evidence={"adrift": adrift},
+    )
+
+
+class Reply(BaseModel):
+    """What the drafting agent writes."""
+
+    reply: str
+
+
+@validator("review.reply_policy")
+def reply_policy(output: Reply) -> Verdict:
+    """A reply greets, has a sensible length, promises no money, and names no address, number or link."""
+    broken = policy_breaches(output.reply)
+    return Verdict(passed=not broken, message="; ".join(broken), evidence={"broken": broken})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -100,12 +101,16 @@ class PostgresServer:
 
     def stop(self) -> None:
         """Stop the server and wait until it has; open connections are cut. Harmless when it is down."""
-        if self._state()[0] is _State.STOPPED:
+        state, socket_dir = self._state()
+        if state is _State.STOPPED:
             return
         arguments = ("stop", "-w", "-m", "fast", "-t", str(_STOP_SECONDS), "-D", str(self.data_dir))
         result = self._run("pg_ctl", *arguments)
         if result.returncode != 0 and self._state()[0] is not _State.STOPPED:
             _log.warning("the embedded Postgres in %s does not stop: %s", self.data_dir, result.stdout)
+        elif socket_dir is not None and socket_dir != self.data_dir:
+            with contextlib.suppress(OSError):
+                socket_dir.rmdir()
 
     def _make_data(self) -> None:
         version_file = self.data_dir / "PG_VERSION"

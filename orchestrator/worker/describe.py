@@ -44,9 +44,7 @@ def describe(
 
 
 def _read(error: BaseException, retry_on: tuple[type[BaseException], ...]) -> ErrorInfo:
-    from orchestrator.llm.errors import classify  # imports the model clients
-
-    known = classify(error)
+    known = _known(error)
     code = known.code if known else code_of(error)
     message = known.message if known else message_of(error)
     if isinstance(error, retry_on):
@@ -59,6 +57,16 @@ def _read(error: BaseException, retry_on: tuple[type[BaseException], ...]) -> Er
         error_class = "connection" if isinstance(error, ServiceError) else "error"
     detail = (known.detail + "\n\n" if known and known.detail else "") + trace_of(error)
     return ErrorInfo(code, error_class, message, detail)
+
+
+def _known(error: BaseException) -> ErrorInfo | None:
+    """What a model call's or the network's error is classed as; None for every other error."""
+    from orchestrator.llm.errors import classify  # imports the model clients
+
+    try:
+        return classify(error)
+    except Exception:  # noqa: BLE001 - it reads the message, and a user's __str__ may raise anything
+        return None
 
 
 def code_of(error: BaseException) -> str:

@@ -196,7 +196,10 @@ def test_a_folder_too_deep_for_a_socket_with_odd_names(data_dir: Path) -> None:
     deep = data_dir.parent / "it's a long & odd $name" / ("x" * 90) / "postgres"
     server = EmbeddedPostgres.start(deep)
     assert answers(server.url) == 1
+    socket_dir = Path(str(answers(server.url, "SHOW unix_socket_directories")))
+    assert socket_dir.stat().st_mode & 0o777 == 0o700
     server.close()
+    assert not socket_dir.exists()
 
 
 def test_a_folder_that_is_half_made_is_made_anew(data_dir: Path) -> None:

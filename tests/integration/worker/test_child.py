@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
+import sys
 import time
+from dataclasses import asdict
 
 import pytest
 
+from orchestrator.domain.identity import new_run_id
 from orchestrator.store import Database, attempts
+from orchestrator.worker.context import Assignment
+from orchestrator.worker.frames import read_frame, write_frame
 from tests.integration.worker.scene import Scene, eventually, serving
 
 
@@ -70,3 +77,26 @@ async def test_a_child_is_killed_when_its_run_is_cancelled(scene: Scene, databas
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
         assert time.time() - row.finished_at < 5
+
+
+async def test_a_child_ends_when_its_worker_process_is_gone():
+    ours, theirs = socket.socketpair()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "orchestrator.worker.child_process", str(theirs.fileno()), pass_fds=[theirs.fileno()]
+    )
+    theirs.close()
+    reader, writer = await asyncio.open_connection(sock=ours)
+    assignment = asdict(Assignment(run_id=new_run_id(), step="s")) | {"run_id": str(new_run_id())}
+    job = {
+        "path": sys.path,
+        "module": "tests.integration.worker.specialists",
+        "attribute": "child",
+        "assignment": assignment,
+        "value": {"what": "hang"},
+        "secrets": {},
+        "max_bytes": 1_000,
+    }
+    write_frame(writer, job)
+    assert await read_frame(reader) == {"say": "heartbeat", "details": {"step": "hang"}}
+    writer.close()
+    assert await asyncio.wait_for(process.wait(), 10) == 1

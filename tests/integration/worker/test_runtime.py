@@ -181,6 +181,34 @@ async def test_code_that_does_not_stop_is_reported_to_who_can_end_the_process(sc
     assert stuck[0].startswith("r.stubborn")
 
 
+async def test_lost_connections_lose_no_outcome(scene: Scene, database_url: str):
+    other = await Database.connect(database_url, size=6)
+    try:
+        async with serving(scene, database=other):
+            identity = await scene.order("r.sleep", {"seconds": 0.5})
+            await scene.started(identity)
+            await scene.database.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            row = await scene.ended(identity)
+            after = await scene.outcome("r.echo", step="after")
+    finally:
+        await other.close()
+    assert (row.status, row.token, after.status) == ("succeeded", 1, "succeeded")
+
+
+async def test_an_outcome_that_the_database_refuses_is_stored_as_a_failure(scene: Scene, database: Database):
+    await database.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'too round'; END $$;"
+        "CREATE TRIGGER refuse BEFORE INSERT ON blobs FOR EACH ROW WHEN (NEW.size = 7) EXECUTE FUNCTION refuse()"
+    )
+    async with serving(scene):
+        row = await scene.outcome("r.sleep", {"seconds": 0})
+    assert (row.status, row.error.code) == ("failed", "not_stored")
+    assert "too round" in row.error.message
+
+
 def most_at_once(rows) -> int:
     """How many of the attempts ran at the same time at the most."""
     moments = sorted([(row.claimed_at, 1) for row in rows] + [(row.finished_at, -1) for row in rows])

@@ -28,9 +28,7 @@ class SupervisorSettings(Frozen):
     max_runs: int = Field(default=10_000, ge=1, description="resident runs of one process at the most")
     heartbeat: float = Field(default=2.0, gt=0)
     dead_after: float = Field(default=8.0, gt=0, description="a process silent for so long is dead")
-    sweep: float = Field(
-        default=1.0, gt=0, description="between two looks for orphans, lost leases and inboxes"
-    )
+    sweep: float = Field(default=1.0, gt=0, description="between two looks for orphans, lost leases and inboxes")
 
 
 class WorkerSettings(Frozen):

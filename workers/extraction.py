@@ -11,7 +11,7 @@ from orchestrator import Context, worker
 from workers.documents import Document
 from workers.sentences import MAX_QUOTE, MIN_QUOTE, key_sentences, normalised, shortened
 
-MAX_POINTS = 3
+MAX_POINTS = 2
 MAX_POINT = 160
 OWN_WORDS = "In the document's words: "
 """How a point begins that the extractive worker made; see `gather`."""
@@ -100,7 +100,7 @@ def gather(input: GatherIn, ctx: Context) -> Gathered:
     """Number the points of all documents, and count which path each came from.
 
     Nobody is asked which path it was: the extractive worker is a pure function, so its result is computed again and
-    compared. A model cannot claim or hide anything.
+    compared; its points begin in a way that no prompt shows. So a model can neither claim nor hide anything.
 
     Raises:
         ValueError: there are not as many results as documents.

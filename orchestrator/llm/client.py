@@ -17,6 +17,7 @@ from pydantic import PrivateAttr
 from orchestrator.domain.chat import ChatCall, ChatMessage, ChatTracer
 from orchestrator.domain.outcome import ErrorInfo, Usage
 from orchestrator.llm.errors import MalformedReply, classify
+from orchestrator.llm.grammar import enforceable
 from orchestrator.llm.prices import TokenCounts, bounded_tokens, cost
 from orchestrator.settings import ModelSettings
 
@@ -43,7 +44,7 @@ class CallBook:
     capture: bool = True
 
     def open(self, messages: Sequence[BaseMessage], arguments: dict[str, Any], max_tokens: int | None) -> OpenCall:
-        """Begin a call; under a cap, `arguments` may get a `max_tokens`.
+        """Begin a call. Under a cap, `arguments` may get a `max_tokens`; for the local model its schema is adapted.
 
         Raises:
             PriceCapExceeded: the call may cost too much.
@@ -51,6 +52,8 @@ class CallBook:
         asked = arguments.get("max_tokens", max_tokens)
         if self.price_cap_usd is not None:
             asked = arguments["max_tokens"] = bounded_tokens(self.settings, messages, asked, self.price_cap_usd)
+        if self.settings.provider == "local" and "response_format" in arguments:
+            arguments["response_format"] = enforceable(arguments["response_format"])
         return OpenCall(self, list(messages), arguments, asked)
 
 
@@ -162,7 +165,10 @@ class TracedChat(ChatOpenAI):
         try:
             result = await super()._agenerate(messages, stop, run_manager, **kwargs)
         except BaseException as error:
-            raise _told(call, error) from error
+            told = _told(call, error)
+            if told is error:
+                raise
+            raise told from error
         _end_call(call, result)
         return result
 
@@ -177,7 +183,10 @@ class TracedChat(ChatOpenAI):
         try:
             result = super()._generate(messages, stop, run_manager, **kwargs)
         except BaseException as error:
-            raise _told(call, error) from error
+            told = _told(call, error)
+            if told is error:
+                raise
+            raise told from error
         _end_call(call, result)
         return result
 
@@ -195,7 +204,10 @@ class TracedChat(ChatOpenAI):
                 whole = chunk if whole is None else whole + chunk
                 yield chunk
         except BaseException as error:
-            raise _told(call, error) from error
+            told = _told(call, error)
+            if told is error:
+                raise
+            raise told from error
         _end_stream(call, whole)
 
     def _stream(
@@ -212,7 +224,10 @@ class TracedChat(ChatOpenAI):
                 whole = chunk if whole is None else whole + chunk
                 yield chunk
         except BaseException as error:
-            raise _told(call, error) from error
+            told = _told(call, error)
+            if told is error:
+                raise
+            raise told from error
         _end_stream(call, whole)
 
     def _create_chat_result(

@@ -26,11 +26,11 @@ class Presence:
         kind: `supervisor` or `worker`.
         pools: the pools that it serves.
         every: seconds between two heartbeats.
-        on_buried: called when others declared this process dead, before it registers again; it drops what the
-            process held and gives the id to go on under.
+        on_buried: awaited when others declared this process dead, once it has a new id and before it registers
+            again: nothing that it held under the old one is its own any more.
 
     Attributes:
-        process_id: the present id.
+        id: the present one; an id is never used again after it was declared dead.
     """
 
     def __init__(
@@ -40,9 +40,9 @@ class Presence:
         pools: Collection[str] = (),
         *,
         every: float,
-        on_buried: Callable[[ProcessId], Awaitable[ProcessId]],
+        on_buried: Callable[[], Awaitable[None]],
     ) -> None:
-        self.process_id = new_process_id()
+        self.id: ProcessId = new_process_id()
         self._database = database
         self._kind = kind
         self._pools = pools
@@ -51,7 +51,7 @@ class Presence:
         self._beating: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        await register(self._database, self.process_id, self._kind, self._pools)
+        await register(self._database, self.id, self._kind, self._pools)
         self._beating = asyncio.create_task(self._beat(), name=f"heartbeat of the {self._kind}")
         return self
 
@@ -62,7 +62,7 @@ class Presence:
             self._beating.cancel()
             await asyncio.wait({self._beating})
         try:
-            await unregister(self._database, self.process_id)
+            await unregister(self._database, self.id)
         except OrchestratorError as problem:
             logger.warning("could not sign off: %s", problem.message)
 
@@ -70,9 +70,10 @@ class Presence:
         while True:
             await asyncio.sleep(self._every)
             try:
-                if not await beat(self._database, self.process_id):
+                if not await beat(self._database, self.id):
                     logger.warning("this %s was silent for so long that it was declared dead", self._kind)
-                    self.process_id = await self._on_buried(self.process_id)
-                    await register(self._database, self.process_id, self._kind, self._pools)
+                    self.id = new_process_id()
+                    await self._on_buried()
+                    await register(self._database, self.id, self._kind, self._pools)
             except OrchestratorError as problem:
                 logger.warning("no heartbeat, next try in %g s: %s", self._every, problem.message)

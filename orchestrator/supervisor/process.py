@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from orchestrator.domain.identity import ProcessId, RunId, new_process_id
+from orchestrator.domain.identity import RunId
 from orchestrator.errors import OrchestratorError
 from orchestrator.queue import (
     RUN_CHANNEL,
@@ -53,6 +53,7 @@ class Supervisor:
         self._database = database
         self._listener = listener
         self._settings = settings
+        self._channel = ""
         signals = Signals(database, notifier)
         self._residents = Residents(
             database, signals, max_runs=settings.max_runs, dead_after=settings.dead_after, tracing=tracing
@@ -71,7 +72,7 @@ class Supervisor:
             capacity=TAKE_AT_ONCE,
         )
         async with self._presence:
-            await self._listen(self._presence.process_id)
+            await self._subscribe()
             loops = [
                 asyncio.create_task(consumer.run(), name="run jobs"),
                 asyncio.create_task(self._sweep(), name="sweep"),
@@ -86,12 +87,16 @@ class Supervisor:
                 for task in (stopping, *loops):
                     task.cancel()
                 await asyncio.gather(stopping, *loops, return_exceptions=True)
-                await self._listener.unlisten(process_channel(self._presence.process_id), self._on_wake)
+                await self._listener.unlisten(self._channel, self._on_wake)
                 handed_back = await self._residents.hand_back()
         return handed_back
 
-    async def _listen(self, process_id: ProcessId) -> None:
-        await self._listener.listen(process_channel(process_id), self._on_wake, missed=self._on_missed)
+    async def _subscribe(self) -> None:
+        """Hear of this process's runs, on the channel of the id that it has now."""
+        if self._channel:
+            await self._listener.unlisten(self._channel, self._on_wake)
+        self._channel = process_channel(self._presence.id)
+        await self._listener.listen(self._channel, self._on_wake, missed=self._on_missed)
 
     def _on_wake(self, payload: str) -> None:
         self._residents.wake(read_runs(payload))
@@ -101,16 +106,13 @@ class Supervisor:
 
     async def _take(self, payload: bytes | None) -> None:
         """A run job: take the run if nobody alive has it. The job ends either way."""
-        await self._residents.take(read_run_job(payload), self._presence.process_id)
+        await self._residents.take(read_run_job(payload), self._presence.id)
 
-    async def _start_afresh(self, old: ProcessId) -> ProcessId:
-        """Others have this process's runs by now: drop them, and go on under a new id."""
+    async def _start_afresh(self) -> None:
+        """Others have this process's runs by now: drop them."""
         dropped = await self._residents.drop_all()
         logger.warning("dropped %d runs that belong to other processes now", len(dropped))
-        await self._listener.unlisten(process_channel(old), self._on_wake)
-        new = new_process_id()
-        await self._listen(new)
-        return new
+        await self._subscribe()
 
     async def _sweep(self) -> None:
         """Sweep again and again; a database that is away for a while is waited for."""

@@ -16,11 +16,11 @@ from orchestrator.errors import ServiceError
 from orchestrator.queue import Notifier
 from orchestrator.settings import WorkerSettings
 from orchestrator.store.attempts import settle
+from orchestrator.store.presence import Presence
 from orchestrator.telemetry import Tracing
 from orchestrator.worker.describe import describe, message_of
 from orchestrator.worker.execution import Ending, Execution, Limits, StopReason
 from orchestrator.worker.lease import LeaseKeeper
-from orchestrator.worker.membership import Membership
 from orchestrator.worker.recorder import Recorder, attempt_event
 from orchestrator.worker.threads import Stop
 from orchestrator.worker.work import Services, Work
@@ -52,7 +52,7 @@ class AttemptRunner:
     def __init__(
         self,
         *,
-        member: Membership,
+        member: Presence,
         services: Services,
         settings: WorkerSettings,
         keeper: LeaseKeeper,

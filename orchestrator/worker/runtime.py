@@ -21,18 +21,21 @@ from orchestrator.settings import WorkerSettings
 from orchestrator.store.attempts import claim, record_heartbeat, renew
 from orchestrator.store.database import Database
 from orchestrator.store.events import append_events
+from orchestrator.store.presence import Presence
 from orchestrator.telemetry import Redactor, Tracing
 from orchestrator.worker.attempt_runner import AttemptRunner
 from orchestrator.worker.claims import Claims
 from orchestrator.worker.execution import StopReason
 from orchestrator.worker.lease import LeaseKeeper
-from orchestrator.worker.membership import Membership
 from orchestrator.worker.recorder import Recorder
 from orchestrator.worker.registry import Registry
 from orchestrator.worker.watchdog import Watchdog
 from orchestrator.worker.work import Services, agent_worker
 
 log = logging.getLogger(__name__)
+
+HEARTBEAT = 2.0
+"""Seconds; supervisors declare a process dead after four times that (`supervisor.dead_after`)."""
 
 
 class WorkerRuntime:
@@ -82,7 +85,7 @@ class WorkerRuntime:
         self._channel = ""
         self._keeper = LeaseKeeper(self._renew, self._lease)
         self._recorder = Recorder(self._append, self._beat)
-        self._member = Membership(database, self._pools, on_dead=self._on_dead)
+        self._member = Presence(database, "worker", self._pools, every=HEARTBEAT, on_buried=self._on_buried)
         limits = {item.name: item.card.concurrency for item in registry}
         self._claims = Claims(self._claim, {**limits, AGENT_WORKER: None})
         self._watchdog = Watchdog(self._labels, after=max(0.5, self._lease / 5))
@@ -136,10 +139,7 @@ class WorkerRuntime:
             stack.push_async_callback(self._unsubscribe)
             self._watchdog.start()
             stack.callback(self._watchdog.close)
-            services = [
-                asyncio.create_task(each)
-                for each in (self._keeper.run(), self._recorder.run(), self._member.run(), stop.wait())
-            ]
+            services = [asyncio.create_task(each) for each in (self._keeper.run(), self._recorder.run(), stop.wait())]
             consumers = [self._consumer(pool) for pool in self._pools]
             running = [asyncio.create_task(each.run()) for each in consumers]
             try:
@@ -227,7 +227,7 @@ class WorkerRuntime:
         else:
             self._keeper.nudges += 1
 
-    async def _on_dead(self) -> None:
+    async def _on_buried(self) -> None:
         """Nothing that was claimed under the old id is ours any more."""
         self._keeper.lose_all()
         await self._subscribe()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,7 @@ class Parts:
     notifier: Notifier
     tracing: Tracing
     models: Models
+    redactor: Redactor
     environ: Mapping[str, str]
     client: Client
 
@@ -178,7 +179,7 @@ class Orchestrator:
             if not workflow.source:
                 return workflow
             return parse_workflow(
-                workflow.source, file=workflow.name, folder=None, catalogue=catalogue, model_tiers=tiers
+                workflow.source, file=workflow.name, folder=workflow.folder, catalogue=catalogue, model_tiers=tiers
             )
         path = graph_path(self.settings, workflow)
         if path is not None:
@@ -207,9 +208,22 @@ class Orchestrator:
         return await supervisor.run(stop)
 
     async def serve_workers(
-        self, stop: asyncio.Event, *, pools: Sequence[str], concurrency: int | None = None
+        self,
+        stop: asyncio.Event,
+        *,
+        pools: Sequence[str],
+        concurrency: int | None = None,
+        on_stuck: Callable[[str], None] | None = None,
     ) -> list[str]:
-        """Serve pools until `stop` is set, at most `concurrency` attempts at once; gives what was handed back."""
+        """Serve pools until `stop` is set; gives the attempts that were handed back.
+
+        Args:
+            stop: set it to end.
+            pools: the queues to serve.
+            concurrency: attempts at once; the settings' by default.
+            on_stuck: called when an attempt's code was told to stop and does not; a process that serves nothing
+                else ends itself then, so that the code has stopped before its lease ends.
+        """
         parts = self._parts
         runtime = WorkerRuntime(
             database=parts.database,
@@ -219,10 +233,11 @@ class Orchestrator:
             settings=self.settings.worker,
             models=parts.models,
             tracing=parts.tracing,
-            redactor=Redactor(),
+            redactor=parts.redactor,
             pools=pools,
             concurrency=concurrency,
             environ=parts.environ,
+            on_stuck=on_stuck,
         )
         return await runtime.run(stop)
 
@@ -276,11 +291,12 @@ async def _join(
     stack.push_async_callback(database.close)
     listener = await stack.enter_async_context(Listener(database.dedicated_connection))
     notifier = await stack.enter_async_context(Notifier(database.pool))
-    tracing = Tracing(settings.telemetry, sink=SpanStore(database))
+    redactor = Redactor(environ[tier.api_key_env] for tier in settings.models.values() if environ.get(tier.api_key_env))
+    tracing = Tracing(settings.telemetry, sink=SpanStore(database), redactor=redactor)
     await tracing.start()
     stack.push_async_callback(tracing.aclose)
     models = Models(settings.models, state_dir=settings.state_dir, tracing=tracing, environ=environ)
     stack.push_async_callback(models.aclose)
     client = Client(database, listener)
     await client.start()
-    return Parts(settings, registry, database, listener, notifier, tracing, models, environ, client)
+    return Parts(settings, registry, database, listener, notifier, tracing, models, redactor, environ, client)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import platform
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +20,9 @@ from orchestrator.cli.invocation import (
     read_workflow,
 )
 from orchestrator.cli.quantities import plural
+from orchestrator.domain.worker import WorkerKind
 from orchestrator.errors import OrchestratorError
-from orchestrator.settings import ModelSettings, Settings
+from orchestrator.settings import Settings
 
 OLDEST_PYTHON = (3, 11)
 
@@ -101,8 +104,10 @@ def check_code(settings: Settings) -> list[Finding]:
         registry = read_registry(settings)
     except OrchestratorError as error:
         return [failed("workers", error)]
-    count = len(registry.catalogue)
-    findings = [Finding("workers", "ok", f"{plural(count, 'worker')} and validators in {', '.join(registry.pools)}")]
+    kinds = [card.kind for card in registry.catalogue.values()]
+    workers, validators = kinds.count(WorkerKind.WORKER), kinds.count(WorkerKind.VALIDATOR)
+    what = f"{plural(workers, 'worker')} and {plural(validators, 'validator')}; pools {', '.join(registry.pools)}"
+    findings = [Finding("workers", "ok", what)]
     graphs = known_graphs(settings)
     bad: list[str] = []
     for graph in graphs:
@@ -148,32 +153,23 @@ async def check_database(settings: Settings) -> AsyncIterator[Finding]:
 
 
 async def check_models(settings: Settings) -> AsyncIterator[Finding]:
-    """Which model is each tier, why, and does its server answer?"""
-    from orchestrator.llm import resolve_tiers
+    """Which model is each tier, why, and can it be used?"""
+    from orchestrator.llm import probe_model, resolve_tiers
 
-    try:
-        resolved = resolve_tiers(settings)
-    except OrchestratorError as error:
-        yield failed("models", error)
-        return
-    if not resolved:
+    tiers = resolve_tiers(settings)
+    if not tiers:
         yield Finding("models", "warn", "no tiers", "list them in configs/models.yaml; agents need one")
-    for model in resolved:
-        name = f"model {model.tier}"
-        detail = f"{model.model} ({model.why})"
-        problem = await _try_model(settings, settings.models[model.tier])
-        if problem is None:
-            yield Finding(name, "ok", detail)
+    for tier in tiers:
+        name, what = f"model {tier.tier}", f"{tier.model} ({tier.why})"
+        try:
+            found = await probe_model(
+                tier.tier, settings.models[tier.tier], state_dir=settings.state_dir, environ=os.environ
+            )
+        except OrchestratorError as error:
+            problem = failed(name, error)
+            yield dataclasses.replace(problem, detail=f"{what}: {problem.detail}")
         else:
-            yield Finding(name, "fail", f"{detail}: {problem[0]}", problem[1], UNREACHABLE)
-
-
-Probe = Callable[[Settings, ModelSettings], Awaitable[tuple[str, str] | None]]
-
-
-async def _try_model(settings: Settings, model: ModelSettings) -> tuple[str, str] | None:
-    """What is wrong with a tier's server and what to do, None when it answers."""
-    raise NotImplementedError
+            yield Finding(name, "ok", f"{what}; {found}")
 
 
 def check_telemetry(settings: Settings) -> Finding:

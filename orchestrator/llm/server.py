@@ -125,6 +125,7 @@ def _load(weights: Path, name: str, key: str) -> Any:
     params.ctx_shift = False
     params.warmup = False
     params.fit_params = False
+    params.cache_ram_mib = 0  # else up to 8 GB of old prompts are kept
     params.ui = False
     params.endpoint_slots = False
     params.verbosity = 1

@@ -31,25 +31,21 @@ class Permit:
 async def enqueue_run_jobs(connection: asyncpg.Connection, jobs: Iterable[tuple[RunId, int]]) -> None:
     """Queue one job for each (run, priority), unless one is queued already.
 
-    A job that somebody has picked does not count: it may be in the hands of a process that is gone. A run may
-    so have two jobs for a moment, which is harmless, because ownership is taken conditionally.
+    A job that somebody has picked does not count: it may be in the hands of a process that is gone. A queued
+    one is kept from being picked before the caller's commit. A run may for a moment have two jobs, which is
+    harmless, because ownership is taken conditionally.
 
     Args:
         connection: in the caller's transaction; notify `RUN_CHANNEL` after its commit.
-        jobs: higher priority first.
+        jobs: higher priority first to be picked.
     """
-    wanted = sorted(dict(jobs).items())  # one order for all, or two enqueuers of the same runs may deadlock
-    if not wanted:
+    priorities = {run_id.bytes: priority for run_id, priority in jobs}
+    if not priorities:
         return
-    keys = [f"run/{run_id}" for run_id, _ in wanted]
-    await connection.execute(statement("free_picked_run_jobs"), keys)
-    await queries_on(connection).enqueue(
-        [RUN_ENTRYPOINT] * len(wanted),
-        [run_id.bytes for run_id, _ in wanted],
-        [priority for _, priority in wanted],
-        dedupe_key=list(keys),
-        on_conflict="skip",
-    )
+    for row in await connection.fetch(statement("hold_queued_run_jobs"), list(priorities)):
+        priorities.pop(row["payload"], None)
+    if priorities:
+        await queries_on(connection).enqueue([RUN_ENTRYPOINT] * len(priorities), [*priorities], [*priorities.values()])
 
 
 async def enqueue_permits(connection: asyncpg.Connection, permits: Sequence[Permit]) -> None:

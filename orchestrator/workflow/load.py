@@ -75,7 +75,7 @@ def parse_workflow(
         output_refs=tuple(dict.fromkeys(name for name, _ in references(draft.output_uses))),
         steps={name: _step(draft, name, needs[name]) for name in draft.steps},
     )
-    return workflow.model_copy(update={"sha256": digest(workflow), "source": text})
+    return workflow.model_copy(update={"sha256": digest(workflow), "source": text, "folder": folder})
 
 
 def _check(problems: Problems, draft: Draft) -> dict[str, dict[str, tuple[str, ...]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -105,7 +106,8 @@ class Workflow(Pinned):
         outputs: templates.
         output_refs: the steps that `outputs` read.
         steps: in the order of the file.
-        source: the text that it was parsed from; kept beside the definition, not part of it.
+        source: the text that it was parsed from, with `folder`, where its prompt files were looked for; both are
+            kept beside the definition and are no part of it.
     """
 
     name: str
@@ -118,6 +120,7 @@ class Workflow(Pinned):
     models: dict[str, ModelTier] = Field(default_factory=dict)
     steps: dict[str, StepSpec]
     source: str = Field(default="", exclude=True)
+    folder: Path | None = Field(default=None, exclude=True)
 
     @classmethod
     def from_yaml(cls, text: str, *, file: str = "<workflow>") -> Workflow:

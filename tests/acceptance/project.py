@@ -25,6 +25,7 @@ WORKERS = '''
 """Workers that leave a line for every attempt that they finish."""
 
 import asyncio
+import os
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -36,16 +37,16 @@ JOURNAL = Path(__file__).parent.parent / "journal.txt"
 
 class Piece(BaseModel):
     number: int
-    seconds: float = 0.3
+    seconds: float = 0.5
 
 
 @worker("slow.copy", pool="slow")
 async def copy(input: Piece, ctx: Context) -> Piece:
     with JOURNAL.open("a") as journal:
-        journal.write(f"begin {ctx.step} {ctx.item}\\n")
+        journal.write(f"begin {os.getpid()} {ctx.step} {ctx.item}\\n")
     await asyncio.sleep(input.seconds)
     with JOURNAL.open("a") as journal:
-        journal.write(f"end {ctx.step} {ctx.item}\\n")
+        journal.write(f"end {os.getpid()} {ctx.step} {ctx.item}\\n")
     return input
 '''
 
@@ -140,6 +141,15 @@ class Project:
         async with asyncio.timeout(60):
             while not self.journal.exists() or self.journal.read_text().count("begin") < count:
                 await asyncio.sleep(0.05)
+
+    async def holds(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait until an attempt is running in a process."""
+        async with asyncio.timeout(60):
+            while True:
+                text = self.journal.read_text() if self.journal.exists() else ""
+                if text.count(f"begin {process.pid} ") > text.count(f"end {process.pid} "):
+                    return
+                await asyncio.sleep(0.02)
 
     async def finished(self, run_id: str) -> tuple[Any, Any]:
         """Wait for the run's end; its result and its rows."""

@@ -32,7 +32,8 @@ async def test_a_killed_worker_loses_nothing(database_url, tmp_path):
         project.process("worker", "--pool", "slow", "--concurrency", "3"),
     ):
         run_id = project.submit(PIECES)
-        await project.began(6)
+        await project.began(4)
+        await project.holds(victim)
         victim.send_signal(signal.SIGKILL)
         result, trace = await project.finished(run_id)
     assert (result.status, result.output) == ("succeeded", {"total": PIECES})

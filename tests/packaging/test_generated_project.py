@@ -1,4 +1,4 @@
-"""What `orchestrator init` writes runs as it is: the command line from end to end, on an embedded Postgres, without a key."""
+"""What `orchestrator init` writes runs as it is: the whole command line, on an embedded Postgres, without a key."""
 
 from __future__ import annotations
 

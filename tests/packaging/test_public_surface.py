@@ -43,7 +43,12 @@ def test_every_export_is_there_and_says_what_it_is(name: str) -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "from orchestrator import worker; import orchestrator.worker.registry; from orchestrator import worker as again; assert worker is again",
+        """
+from orchestrator import worker
+import orchestrator.worker.registry
+from orchestrator import worker as again
+assert worker is again
+""",
         "import orchestrator.worker.registry; from orchestrator import worker; assert not hasattr(worker, 'registry')",
         "from orchestrator.worker import Registry; from orchestrator import worker; worker('a.b')",
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,9 @@ from orchestrator.cli.invocation import Invocation, read_registry
 
 if TYPE_CHECKING:
     from orchestrator.app import Orchestrator
+
+EXIT_STUCK = 70
+"""Like EX_SOFTWARE: whoever supervises the process starts it again."""
 
 Serve = Callable[["Orchestrator", asyncio.Event], Awaitable[object]]
 
@@ -48,9 +52,15 @@ def worker(
     _warn_of_empty_pools(chosen, registry.pools)
 
     async def serve(app: Orchestrator, stop: asyncio.Event) -> object:
-        return await app.serve_workers(stop, pools=chosen, concurrency=concurrency)
+        return await app.serve_workers(stop, pools=chosen, concurrency=concurrency, on_stuck=_leave)
 
     asyncio.run(_serve(invocation, f"worker of {', '.join(chosen)}", serve))
+
+
+def _leave(label: str) -> None:
+    """End at once: code that was told to stop and does not must not outlive its lease."""
+    typer.echo(f"worker: {label} does not stop; ending the process", err=True)
+    os._exit(EXIT_STUCK)
 
 
 def _warn_of_empty_pools(chosen: Sequence[str], known: Sequence[str]) -> None:

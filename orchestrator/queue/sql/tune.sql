@@ -9,3 +9,6 @@ ALTER TABLE orchestrator.pgqueuer SET (
     autovacuum_analyze_scale_factor = 0.02,
     autovacuum_analyze_threshold = 500
 );
+-- Finds the queued job of a run (hold_queued_run_jobs) without reading the whole backlog; permits are not in it.
+CREATE INDEX IF NOT EXISTS pgqueuer_queued_run_job ON orchestrator.pgqueuer (payload)
+WHERE entrypoint = 'run' AND status = 'queued';

@@ -49,4 +49,4 @@ def weights():
             pool.submit(lambda: asyncio.run(pull_model(os.environ))).result()
         except ModelUnavailable as error:
             pytest.skip(str(error))
-    return dict(os.environ)
+    return {name: os.environ[name] for name in ("HOME", "XDG_CACHE_HOME") if name in os.environ}

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from orchestrator.queue import Permit, enqueue_permits, pool_channel, wake
+from orchestrator.queue import Consumer, Listener, Permit, enqueue_permits, pool_channel, wake
 
 BACKENDS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()"
 
@@ -54,6 +54,42 @@ async def test_lost_connections_are_replaced(connect, pool, consume, elsewhere, 
     await enqueue(connect, pool, 2)
     await until(lambda: len(done) == 5, within=10)
     await until(lambda: settled(connect))
+
+
+async def test_what_was_missed_while_deaf_is_made_up_for(connect, pool, elsewhere, until):
+    """The permit's notification is sent while the listener has no connection."""
+    server, database = elsewhere
+    hear, tries, done = asyncio.Event(), [], []
+
+    async def connect_when_allowed():
+        tries.append(True)
+        if len(tries) > 1:
+            await hear.wait()
+        return await connect()
+
+    async def handler(payload):
+        done.append(payload)
+
+    async with Listener(connect_when_allowed) as listener:
+        consumer = Consumer(
+            pool=pool,
+            listener=listener,
+            entrypoint="pool:test",
+            channel=pool_channel("test"),
+            handler=handler,
+            capacity=1,
+        )
+        running = asyncio.create_task(consumer.run())
+        await enqueue(connect, pool, 1)
+        await until(lambda: len(done) == 1)
+        await until(lambda: settled(connect))
+        await server.fetch(f"{BACKENDS} AND query LIKE 'LISTEN%'", database)
+        await until(lambda: len(tries) == 2)
+        await enqueue(connect, pool, 1)
+        hear.set()
+        await until(lambda: len(done) == 2, within=10)
+        await consumer.stop(10)
+        await running
 
 
 async def test_an_outage_is_waited_for(connect, pool, consume, elsewhere, until, caplog):

@@ -6,6 +6,8 @@ import pytest
 
 from orchestrator.domain.identity import new_run_id
 from orchestrator.queue import (
+    RUN_CHANNEL,
+    Consumer,
     Permit,
     enqueue_permits,
     enqueue_run_jobs,
@@ -67,18 +69,49 @@ async def test_nothing_to_enqueue_is_no_statement(connection):
     assert await connection.fetchval("SELECT count(*) FROM orchestrator.pgqueuer") == 0
 
 
-async def test_enqueueing_the_same_runs_at_once_does_not_deadlock(connection, pool):
+async def test_enqueueing_and_ending_the_same_runs_at_once_does_not_deadlock(connection, pool):
     runs = [(new_run_id(), 0) for _ in range(50)]
 
     async def enqueue(order):
         async with pool.acquire() as mine, mine.transaction():
-            await enqueue_run_jobs(mine, order)
+            await enqueue_run_jobs(mine, order[:25])
+            await enqueue_run_jobs(mine, order[25:])
 
-    for _ in range(5):
-        await asyncio.gather(*(enqueue(order) for order in (runs, runs[::-1], runs[25:] + runs[:25])))
-        await connection.execute("UPDATE orchestrator.pgqueuer SET status = 'picked' WHERE id % 2 = 0")
-    queued = [run_id for run_id, _ in await run_jobs(connection)]
-    assert len(queued) == len(set(queued))
+    for _ in range(10):
+        await asyncio.gather(
+            enqueue(runs),
+            enqueue(runs[::-1]),
+            pool.execute("UPDATE orchestrator.pgqueuer SET status = 'picked' WHERE id % 2 = 0"),
+            pool.execute("DELETE FROM orchestrator.pgqueuer WHERE status = 'picked'"),
+        )
+        assert {run_id for run_id, _ in await run_jobs(connection)} == {run_id for run_id, _ in runs}
+
+
+async def test_a_queued_job_waits_for_whoever_wants_it_too(connection, connect, pool, listener, until):
+    """A job that is picked before the caller's commit would be ended without seeing what the caller wrote."""
+    wanted, other = new_run_id(), new_run_id()
+    await enqueue_run_jobs(connection, [(wanted, 5), (other, 0)])
+    handled = []
+
+    async def handler(payload):
+        handled.append(read_run_job(payload))
+
+    consumer = Consumer(
+        pool=pool, listener=listener, entrypoint="run", channel=RUN_CHANNEL, handler=handler, capacity=1
+    )
+    async with connection.transaction():
+        await enqueue_run_jobs(connection, [(wanted, 5)])
+        running = asyncio.create_task(consumer.run())
+        await until(lambda: handled == [other])
+        second = await connect()
+        async with second.transaction():
+            await enqueue_run_jobs(second, [(wanted, 5)])
+        await second.close()
+    await until(lambda: len(handled) == 2)
+    assert handled == [other, wanted]
+    assert await run_jobs(connection) == []
+    await consumer.stop(10)
+    await running
 
 
 async def test_waiting_permits_are_those_that_may_be_used_now(connection, pool):

@@ -250,7 +250,8 @@ async def test_an_expression_that_does_not_evaluate_fails_its_step(database_url,
 
 
 @pytest.mark.parametrize(
-    ("limit", "code", "ended"), [("{attempt: 200ms}", "timeout", "timed_out"), ("{total: 300ms}", "total_timeout", "cancelled")]
+    ("limit", "code", "ended"),
+    [("{attempt: 200ms}", "timeout", "timed_out"), ("{total: 300ms}", "total_timeout", "cancelled")],
 )
 async def test_timeouts(database_url, tmp_path, limit, code, ended):
     async with opened(database_url, tmp_path) as scene:

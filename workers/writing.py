@@ -108,7 +108,8 @@ def _paragraph(statement: Statement) -> str:
 
 
 def _entry(source: Source) -> str:
-    return f"- [{source.number}] “{source.quote}” ({_inline(source.point)}; {source.method})"
+    said = "" if source.method == "extractive" or source.point == source.quote else f"{source.point}: "
+    return f"- [{source.number}] {said}“{source.quote}” ({source.method})"
 
 
 def _reading(input: LayOutIn) -> list[str]:

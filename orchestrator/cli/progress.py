@@ -208,6 +208,12 @@ def _finished(data: dict[str, Any]) -> str | None:
     return f"attempt {number} {status} ({', '.join(used)}){_error_suffix(data)}"
 
 
+def _log(data: dict[str, Any]) -> str:
+    fields = data.get("fields")
+    pairs = [f"{name}={value}" for name, value in fields.items()] if isinstance(fields, dict) else []
+    return "log: " + first_line(" ".join([str(data.get("message", "")), *pairs]))
+
+
 def _is_work(data: dict[str, Any]) -> bool:
     return bool(data.get("purpose", Purpose.WORK) == Purpose.WORK)
 
@@ -222,7 +228,7 @@ _LINES: dict[str, Callable[[dict[str, Any]], str | None]] = {
     kinds.ATTEMPT_QUEUED: _queued,
     kinds.ATTEMPT_STARTED: _started,
     kinds.ATTEMPT_FINISHED: _finished,
-    kinds.ATTEMPT_LOG: lambda data: f"log: {first_line(data.get('message', ''))}",
+    kinds.ATTEMPT_LOG: _log,
     kinds.VERDICT: _verdict,
     kinds.REMEDY: _remedy,
 }

@@ -120,9 +120,11 @@ class LiveView:
             progress.status,
             duration_text(elapsed),
             plural(progress.attempts, "attempt"),
-            f"{tokens_text(*progress.tokens)} tokens",
-            cost_text(progress.cost),
         ]
+        if any(progress.tokens):
+            parts.append(f"{tokens_text(*progress.tokens)} tokens")
+        if progress.cost is not None:
+            parts.append(cost_text(progress.cost))
         return Text(" · ".join(parts), style="cyan")
 
 

@@ -54,22 +54,16 @@ def _usage_text(usage: Usage) -> str:
 
 
 def root_error(trace: RunTrace, error: ErrorInfo | None) -> tuple[str, ErrorInfo | None]:
-    """Where it began and what it was: the step that failed first, else the run's own error.
+    """Where it began and what it was: the step that failed first, with its item where that is known.
 
-    A failed item's attempt is more exact than its step, so the step's last failed attempt names the place.
+    A run whose steps all went well can still fail, by its outputs; then the error is the run's own.
     """
     failed = [step for step in trace.steps if step.status == "failed" and step.error is not None]
     if not failed:
         return "", error or trace.run.error
     first = min(failed, key=lambda step: (step.finished_at or float("inf"), step.position))
-    tries = [
-        attempt
-        for attempt in trace.attempts
-        if attempt.step == first.step and attempt.error is not None and not attempt.superseded
-    ]
-    last = max(tries, key=lambda attempt: attempt.finished_at or 0.0, default=None)
-    where = first.step if last is None else place(first.step, last.item)
-    return where, first.error
+    same = [attempt for attempt in trace.attempts if attempt.step == first.step and attempt.error == first.error]
+    return place(first.step, same[0].item) if same else first.step, first.error
 
 
 def print_root_error(console: Console, trace: RunTrace, error: ErrorInfo | None) -> None:

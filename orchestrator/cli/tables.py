@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -80,15 +81,22 @@ def steps_table(trace: RunTrace) -> Table:
             step.step,
             status_text(step.status),
             Text(step.worker, style="dim"),
-            NOTHING if step.items_total is None else f"{step.items_done}/{step.items_total}",
+            _items_text(step),
             str(sum(attempt.purpose == Purpose.WORK for attempt in tries)),
             _verdicts_text(verdicts[step.step]),
             tokens_text(used.input_tokens, used.output_tokens),
             cost_text(used.cost_usd),
-            duration_text(between(step.started_at, step.finished_at)),
+            duration_text(between(step.started_at, time.time() if step.status == "running" else step.finished_at)),
         ]
         table.add_row(*cells, *([Text(_note(step), style="dim")] if noted else []))
     return table
+
+
+def _items_text(step: StepRow) -> Text:
+    if step.items_total is None:
+        return Text(NOTHING)
+    text = Text(f"{step.items_done - step.items_failed}/{step.items_total}")
+    return text.append(f" ✗{step.items_failed}", style="red") if step.items_failed else text
 
 
 def _note(step: StepRow) -> str:

@@ -72,7 +72,7 @@ class TraceTree:
         node = Node(step.step, step.status, step.started_at, step.finished_at, usage=usage_of(attempts))
         if step.items_total is not None:
             failed = f", {step.items_failed} failed" if step.items_failed else ""
-            node.label += f" ({step.items_done}/{step.items_total} items{failed})"
+            node.label += f" ({step.items_done - step.items_failed}/{step.items_total} items{failed})"
         if step.reason:
             node.children.append(Node(step.reason))
         work = [attempt for attempt in attempts if attempt.purpose == Purpose.WORK]

@@ -18,20 +18,20 @@ class PayloadRef:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A JSON value in its canonical bytes, with the reference that it will be stored under."""
+    """A JSON value in its bytes, with the reference that it will be stored under."""
 
     ref: PayloadRef
     data: bytes
 
     @classmethod
     def of(cls, value: Any) -> Payload:
-        """Encode a plain JSON value canonically (sorted keys, no blanks, UTF-8).
+        """Encode a plain JSON value (no blanks, UTF-8, keys in the order in which they were given).
 
         Raises:
             TypeError: the value is not plain JSON.
             ValueError: it holds NaN or an infinity, which JSON and Postgres do not have.
         """
-        text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         data = text.encode("utf-8", errors="strict")
         return cls(PayloadRef(hashlib.sha256(data).hexdigest(), len(data)), data)
 

@@ -83,7 +83,7 @@ async def insert_workflow(
 
     Args:
         connection: in the caller's transaction.
-        sha256: hex; of the canonical definition.
+        sha256: hex; of the definition.
         name: of the workflow.
         version: of the workflow.
         definition: plain JSON.

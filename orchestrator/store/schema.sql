@@ -8,12 +8,13 @@ CREATE TABLE migrations (
     applied_at  timestamptz NOT NULL DEFAULT now()
 );
 
--- A workflow as it was compiled, pinned by the sha256 of its canonical definition.
+-- A workflow as it was compiled, pinned by the sha256 of its definition. `json`, not `jsonb`: the steps keep
+-- the order of the file.
 CREATE TABLE workflows (
     sha256      bytea PRIMARY KEY,
     name        text NOT NULL,
     version     text NOT NULL,
-    definition  jsonb NOT NULL,
+    definition  json NOT NULL,
     source      text NOT NULL,
     created_at  timestamptz NOT NULL DEFAULT now()
 );

@@ -101,7 +101,7 @@ class Workflow(Pinned):
     """A pinned workflow. Make one with `load_workflow`, `parse_workflow` or `Workflow.from_yaml`.
 
     Attributes:
-        sha256: hex; of the canonical JSON of everything else but the steps' lines, so a moved comment changes nothing.
+        sha256: hex; of the JSON of everything else, in its order, but the steps' lines, so a moved comment changes nothing.
         inputs: a JSON Schema for each field; one without a `default` is required.
         outputs: templates.
         output_refs: the steps that `outputs` read.
@@ -156,5 +156,5 @@ def digest(workflow: Workflow) -> str:
     data = workflow.model_dump(mode="json", exclude={"sha256"})
     for step in data["steps"].values():
         del step["line"]
-    text = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

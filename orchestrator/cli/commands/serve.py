@@ -12,6 +12,7 @@ import typer
 
 from orchestrator.cli.interrupts import Interrupts, on_signals
 from orchestrator.cli.invocation import Invocation, read_registry
+from orchestrator.cli.quantities import plural
 
 if TYPE_CHECKING:
     from orchestrator.app import Orchestrator
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 EXIT_STUCK = 70
 """Like EX_SOFTWARE: whoever supervises the process starts it again."""
 
-Serve = Callable[["Orchestrator", asyncio.Event], Awaitable[object]]
+_MOST_NAMED = 10
+
+Serve = Callable[["Orchestrator", asyncio.Event], Awaitable[Sequence[object]]]
 
 
 def supervisor(context: typer.Context) -> None:
@@ -27,10 +30,10 @@ def supervisor(context: typer.Context) -> None:
     invocation: Invocation = context.obj
     invocation.log("info")
 
-    async def serve(app: Orchestrator, stop: asyncio.Event) -> object:
+    async def serve(app: Orchestrator, stop: asyncio.Event) -> Sequence[object]:
         return await app.serve_supervisor(stop)
 
-    asyncio.run(_serve(invocation, "supervisor", serve))
+    asyncio.run(_serve(invocation, "supervisor", "run", serve))
 
 
 def worker(
@@ -51,10 +54,10 @@ def worker(
     chosen = tuple(dict.fromkeys(pools or registry.pools))
     _warn_of_empty_pools(chosen, registry.pools)
 
-    async def serve(app: Orchestrator, stop: asyncio.Event) -> object:
+    async def serve(app: Orchestrator, stop: asyncio.Event) -> Sequence[object]:
         return await app.serve_workers(stop, pools=chosen, concurrency=concurrency, on_stuck=_leave)
 
-    asyncio.run(_serve(invocation, f"worker of {', '.join(chosen)}", serve))
+    asyncio.run(_serve(invocation, f"worker of {', '.join(chosen)}", "attempt", serve))
 
 
 def _leave(label: str) -> None:
@@ -73,7 +76,7 @@ def _warn_of_empty_pools(chosen: Sequence[str], known: Sequence[str]) -> None:
             typer.secho(f"warning: {message}" + (f" ({hint})" if hint else ""), err=True, fg="yellow")
 
 
-async def _serve(invocation: Invocation, what: str, serve: Serve) -> None:
+async def _serve(invocation: Invocation, what: str, held: str, serve: Serve) -> None:
     from orchestrator.app import Orchestrator
 
     stop = asyncio.Event()
@@ -91,4 +94,18 @@ async def _serve(invocation: Invocation, what: str, serve: Serve) -> None:
         async with Orchestrator.open(invocation.project, settings=invocation.settings(), serve=False) as app:
             typer.echo(f"{what}: serving; Ctrl-C stops it", err=True)
             handed_back = await serve(app, stop)
-        typer.echo(f"{what}: stopped" + (f"; {handed_back}" if handed_back else ""), err=True)
+        typer.echo(f"{what}: stopped; {handed_back_text(handed_back, held)}", err=True)
+
+
+def handed_back_text(handed_back: Sequence[object], held: str) -> str:
+    """What a process gave up unfinished when it stopped; others go on with it.
+
+    Args:
+        handed_back: the names of what was held.
+        held: what it is, `run` or `attempt`.
+    """
+    if not handed_back:
+        return "nothing was left unfinished"
+    named = ", ".join(str(each) for each in handed_back[:_MOST_NAMED])
+    more = f" and {len(handed_back) - _MOST_NAMED} more" if len(handed_back) > _MOST_NAMED else ""
+    return f"handed back {plural(len(handed_back), held)}: {named}{more}"

@@ -4,7 +4,7 @@ CREATE TABLE workflows (
     sha256      bytea PRIMARY KEY,
     name        text NOT NULL,
     version     text NOT NULL,
-    definition  jsonb NOT NULL,
+    definition  json NOT NULL,
     source      text NOT NULL,
     created_at  timestamptz NOT NULL DEFAULT now()
 );

@@ -1,6 +1,6 @@
 -- name: insert_workflow
 INSERT INTO workflows (sha256, name, version, definition, source)
-VALUES ($1, $2, $3, $4::jsonb, $5)
+VALUES ($1, $2, $3, $4::json, $5)
 ON CONFLICT (sha256) DO NOTHING;
 
 -- name: get_workflow

@@ -14,6 +14,7 @@ from orchestrator.queue import (
     prune,
     read_run_job,
     waiting_permits,
+    wake,
 )
 
 
@@ -69,22 +70,41 @@ async def test_nothing_to_enqueue_is_no_statement(connection):
     assert await connection.fetchval("SELECT count(*) FROM orchestrator.pgqueuer") == 0
 
 
-async def test_enqueueing_and_ending_the_same_runs_at_once_does_not_deadlock(connection, pool):
+@pytest.fixture
+async def handled(pool, listener):
+    """The runs whose jobs a consumer has handled; it runs during the test."""
+    runs = []
+
+    async def handler(payload):
+        runs.append(read_run_job(payload))
+
+    consumer = Consumer(
+        pool=pool, listener=listener, entrypoint="run", channel=RUN_CHANNEL, handler=handler, capacity=7
+    )
+    running = asyncio.create_task(consumer.run())
+    yield runs
+    await consumer.stop(10)
+    await running
+
+
+async def test_enqueueing_the_same_runs_while_they_are_picked_does_not_deadlock(connection, pool, handled, until):
     runs = [(new_run_id(), 0) for _ in range(50)]
 
     async def enqueue(order):
         async with pool.acquire() as mine, mine.transaction():
             await enqueue_run_jobs(mine, order[:25])
             await enqueue_run_jobs(mine, order[25:])
+        await wake(pool, [RUN_CHANNEL])
 
-    for _ in range(10):
-        await asyncio.gather(
-            enqueue(runs),
-            enqueue(runs[::-1]),
-            pool.execute("UPDATE orchestrator.pgqueuer SET status = 'picked' WHERE id % 2 = 0"),
-            pool.execute("DELETE FROM orchestrator.pgqueuer WHERE status = 'picked'"),
-        )
-        assert {run_id for run_id, _ in await run_jobs(connection)} == {run_id for run_id, _ in runs}
+    for _ in range(20):
+        handled.clear()
+        await asyncio.gather(enqueue(runs), enqueue(runs[::-1]), enqueue(runs[25:] + runs[:25]))
+        await until(lambda: set(handled) == {run_id for run_id, _ in runs})
+
+    async def empty():
+        return await connection.fetchval("SELECT count(*) FROM orchestrator.pgqueuer") == 0
+
+    await until(empty)
 
 
 async def test_a_queued_job_waits_for_whoever_wants_it_too(connection, connect, pool, listener, until):

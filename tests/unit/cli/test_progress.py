@@ -111,6 +111,7 @@ def test_nobody_runs_after_the_end() -> None:
         ),
         (said(kinds.REMEDY, "read", 0, do="escalate", worker="docs.cut"), "read[0] remedy: escalate to docs.cut"),
         (said(kinds.ATTEMPT_LOG, "read", level="info", message="page"), "read log: page"),
+        (said(kinds.ATTEMPT_LOG, "read", message="page", fields={"n": 3}), "read log: page n=3"),
         (said(kinds.ATTEMPT_PROGRESS, "read", fraction=0.5), None),
         (said(kinds.RUN_FINISHED, status="failed"), "run failed"),
     ],

@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from orchestrator.cli.summary import print_output, print_summary, result_json, root_error
+from orchestrator.cli.tables import steps_table
 from orchestrator.domain.outcome import ErrorInfo
 from tests.unit.cli.traces import RUN, START, attempt_row, result_of, step_row, trace_of, verdict_row
 
@@ -17,6 +18,10 @@ def printed(print_: Any, *arguments: Any, **options: Any) -> str:
     console = Console(width=120, record=True, highlight=False)
     print_(console, *arguments, **options)
     return console.export_text()
+
+
+def steps_table_of(console: Console, step: Any) -> None:
+    console.print(steps_table(trace_of(steps=[step])))
 
 
 def failed_trace() -> Any:
@@ -36,6 +41,19 @@ def failed_trace() -> Any:
 
 def test_the_root_error_is_that_of_the_step_that_failed_first() -> None:
     assert root_error(failed_trace(), LATER) == ("read[7]", LIMIT)
+
+
+def test_an_error_of_no_attempt_is_the_steps_own() -> None:
+    trace = trace_of(
+        steps=[step_row("read", status="failed", error=LATER)],
+        attempts=[attempt_row("read", 1, 2, status="failed", error=LIMIT)],
+    )
+    assert root_error(trace, LATER) == ("read", LATER)
+
+
+def test_items_that_failed_do_not_count_as_done() -> None:
+    text = printed(steps_table_of, step_row("read", items_total=4, items_done=3, items_failed=2))
+    assert "1/4 ✗2" in text
 
 
 def test_a_failed_run_begins_with_its_root_error_and_what_to_do() -> None:

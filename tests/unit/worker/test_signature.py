@@ -163,7 +163,7 @@ def test_outputs_become_plain_json():
 
     value = {"hit": Hit(url="x"), "point": Point(1), "tuple": (1, 2), 3: "three"}
     payload = as_payload(give, value, max_bytes=1000)
-    assert payload.data == b'{"3":"three","hit":{"url":"x"},"point":{"x":1},"tuple":[1,2]}'
+    assert payload.data == b'{"hit":{"url":"x"},"point":{"x":1},"tuple":[1,2],"3":"three"}'
 
 
 def _foreign(client: ConnectionError) -> int:

@@ -10,7 +10,7 @@ from orchestrator import Context, Verdict, validator
 from workers.extraction import ExtractIn, Extraction
 from workers.policy import policy_breaches
 from workers.sentences import MIN_QUOTE, content_words, normalised, segments, shortened
-from workers.writing import Brief, ComposeIn
+from workers.writing import Brief, ComposeIn, Statement
 
 SHARED_WORDS = 2
 
@@ -63,18 +63,27 @@ def statements_grounded(output: Brief, ctx: Context) -> Verdict:
         source.number: content_words(f"{source.quote} {source.point}")
         for source in ComposeIn.model_validate(ctx.input).sources
     }
-    adrift = []
+    adrift: list[str] = []
+    says: list[str] = []
     for statement in output.statements:
+        spoken = content_words(statement.text)
         cited: set[str] = set().union(*(words.get(number, set()) for number in statement.sources))
-        if len(content_words(statement.text) & cited) < min(SHARED_WORDS, len(cited)):
+        if len(spoken & cited) < min(SHARED_WORDS, len(cited)):
             adrift.append(statement.text)
-    named = "; ".join(f"“{shortened(normalised(text), 80)}”" for text in adrift)
+            says.append(_adrift(statement, spoken, words))
     return Verdict(
         passed=not adrift,
-        message=f"these have little to do with the sources they cite: {named}" if adrift else "",
+        message="; ".join(dict.fromkeys(says)),
         score=1 - len(adrift) / len(output.statements),
         evidence={"adrift": adrift},
     )
+
+
+def _adrift(statement: Statement, spoken: set[str], words: dict[int, set[str]]) -> str:
+    cites = "".join(f"[{number}]" for number in statement.sources)
+    nearest = max(words, key=lambda number: len(words[number] & spoken))
+    hint = f", [{nearest}] is nearer" if len(words[nearest] & spoken) >= SHARED_WORDS else ""
+    return f"“{shortened(normalised(statement.text), 80)}” has little to do with {cites}{hint}"
 
 
 class Reply(BaseModel):

@@ -17,9 +17,10 @@ _CATEGORY_SIGNALS: dict[Category, str] = {
     "billing": r"""invoices?|charged?|refund|payments?|pay|paid|promo code|subscription|vat|checkout|price|upgrade
         |rechnung|facture|factura|pagar|transferencia|tarjeta|wages""",
     "bug": r"""crash\w*|fail\w*|errors?|broken|slow|404|does not work|doesn.t work|stopped working|empty page
-        |unexpected|are lost|does nothing|an hour early|bug""",
+        |unexpected|are lost|does nothing|an hour early|bug|the app
+        |since the update|latest version""",
     "account": r"""password|log(?:ged)? ?in|login|sign in|e-?mail address on my account|two-factor|my account
-        |administrator|delete all the data|users|connecter|mot de passe|anmelden|deleted a project""",
+        |administrator|settings page|change (?:my|the) (?:e-?mail|password)|delete all the data|users|connecter|mot de passe|anmelden|deleted a project""",
     "feature": r"""would be great|could (?:the|you|we)|please add|feature|dark mode|is there an api|scheduled|remember
         |difference between|wish""",
 }

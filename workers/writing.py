@@ -84,7 +84,7 @@ def lay_out(input: LayOutIn) -> LaidOut:
     Quotes come from the checked points and never from the text of the brief.
     """
     cited = {number for statement in input.brief.statements for number in statement.sources}
-    parts = [f"# {_inline(input.brief.title)}", *map(_paragraph, input.brief.statements), "## Points"]
+    parts = [f"# {_inline(input.brief.title)}", *dict.fromkeys(map(_paragraph, input.brief.statements)), "## Points"]
     for path in dict.fromkeys(source.document for source in input.sources):
         lines = [_entry(source) for source in input.sources if source.document == path]
         parts.append(f"### {path}\n\n" + "\n".join(lines))

@@ -74,7 +74,7 @@ def print_root_error(console: Console, trace: RunTrace, error: ErrorInfo | None)
         return
     place_text = f" in step {where}" if where else ""
     message = root.message or "no message"
-    console.print(Text(f"error{place_text} ({root.error_class}): {message}", style="bold red"), soft_wrap=True)
+    console.print(Text(f"error{place_text} ({root.code}): {message}", style="bold red"), soft_wrap=True)
     detail = root.detail.strip().splitlines()
     if len(detail) > _MOST_DETAIL_LINES:
         detail = ["…", *detail[-_MOST_DETAIL_LINES:]]

@@ -123,7 +123,7 @@ class TraceTree:
         )
         node.children += self._calls(attempt)
         if attempt.error is not None:
-            node.children.append(Node(f"{attempt.error.error_class}: {attempt.error.message}", "failed"))
+            node.children.append(Node(f"{attempt.error.code}: {attempt.error.message}", "failed"))
         node.children += self._judgements(attempt)
         return node
 
@@ -144,7 +144,7 @@ class TraceTree:
             _time(node, judge)
             node.children += self._calls(judge)
             if judge.error is not None:
-                node.children.append(Node(f"{judge.error.error_class}: {judge.error.message}", "failed"))
+                node.children.append(Node(f"{judge.error.code}: {judge.error.message}", "failed"))
             nodes.append(node)
         return nodes
 
@@ -158,7 +158,7 @@ class TraceTree:
             where = f"{place(attempt.step, attempt.item)} attempt {attempt.number}"
             at = attempt.finished_at or 0.0
             if attempt.error is not None:
-                found.append((at, Trouble(attempt.step, where, attempt.error.error_class, attempt.error.message)))
+                found.append((at, Trouble(attempt.step, where, attempt.error.code, attempt.error.message)))
             for verdict in self._verdicts[attempt.id]:
                 if not verdict.passed:
                     what = f"rejected by {verdict.validator}"

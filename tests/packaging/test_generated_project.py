@@ -120,9 +120,10 @@ def test_a_database_that_is_down_is_exit_code_3(project: Path, command: Command)
 
 
 def test_the_schema_is_current_after_a_migration(command: Command) -> None:
-    assert command("db", "migrate").returncode == 0
+    first = command("db", "migrate")
+    assert first.returncode == 0, first.stderr
     again = command("db", "migrate")
-    assert again.stdout == "nothing to do: the schema is current\n"
+    assert again.stdout == "nothing to do: the schema is current\n", again.stderr
     status = command("db", "status", "--json")
     assert status.returncode == 0, status.stderr
     assert json.loads(status.stdout)["pending"] == []

@@ -59,7 +59,7 @@ def test_items_that_failed_do_not_count_as_done() -> None:
 def test_a_failed_run_begins_with_its_root_error_and_what_to_do() -> None:
     text = printed(print_summary, result_of("failed", error=LATER), failed_trace())
     lines = text.splitlines()
-    assert lines[0] == "error in step read[7] (rate_limit): 429: slow down"
+    assert lines[0] == "error in step read[7] (rate_limited): 429: slow down"
     assert "body of the answer" in lines[1]
     assert "retry.max_attempts" in lines[2]
     assert "trace: orchestrator trace 0198c0de-1a2b" in text

@@ -65,7 +65,7 @@ def test_items_with_trouble_are_never_left_out() -> None:
     assert len(children) == MOST_ITEMS + 1
     assert children[-1].label == f"… {60 - MOST_ITEMS} more items (--all shows them)"
     (troubled,) = [child for child in children if child.label == "[50]"]
-    assert labels(troubled) == ["[50]", "attempt 1 on extract.worker", "error: it broke", "attempt 2 on extract.worker"]
+    assert labels(troubled) == ["[50]", "attempt 1 on extract.worker", "boom: it broke", "attempt 2 on extract.worker"]
     assert len(TraceTree(trace, all_items=True).root().children[0].children) == 60
 
 

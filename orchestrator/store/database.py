@@ -38,6 +38,7 @@ _LOST: Final = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.ClientConfigurationError,
+    asyncpg.InternalClientError,  # raised when the server is just ending an idle connection
 )
 _UNREACHABLE: Final = (OSError, *_LOST)
 _TRIES_AFTER_DEADLOCK: Final = 3

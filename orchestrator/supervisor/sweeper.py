@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 
 from orchestrator.domain.identity import RunId
-from orchestrator.queue import Notifier, Permit, enqueue_permits, enqueue_run_jobs, waiting_permits
+from orchestrator.queue import Notifier, Permit, enqueue_permits, enqueue_run_jobs, prune, waiting_permits
 from orchestrator.settings import SupervisorSettings
 from orchestrator.store import Database, attempts, inbox, processes, runs
 from orchestrator.supervisor.signals import Signals
 
 BATCH = 500
 """Rows that one sweep mends of each kind; the next one goes on."""
+
+PRUNE_EVERY = 3600.0
+"""Seconds between two times that the queue's log is pruned, and the age of what goes."""
 
 
 class Sweeper:
@@ -22,6 +26,7 @@ class Sweeper:
         self._signals = signals
         self._notifier = notifier
         self._settings = settings
+        self._prune_at = time.monotonic() + PRUNE_EVERY
 
     async def sweep(self, residents: Sequence[RunId]) -> Iterable[RunId]:
         """Mend what is amiss; gives those of `residents` that have something in their inbox."""
@@ -31,6 +36,9 @@ class Sweeper:
                 self._notifier.wake_run(owner, run_id)
         await self._adopt_orphans()
         await self._restore_permits()
+        if time.monotonic() >= self._prune_at:
+            self._prune_at = time.monotonic() + PRUNE_EVERY
+            await prune(self._database.pool, older_than=PRUNE_EVERY)
         return await inbox.unread_of(self._database, residents) if residents else ()
 
     async def _adopt_orphans(self) -> None:

@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("generated") / "hello-project"
+def project() -> Iterator[Path]:
+    """Not below pytest's own folder: as root the server runs as another user, and each pytest session closes that folder."""
+    with tempfile.TemporaryDirectory(prefix="orchestrator-") as folder:
+        yield Path(folder) / "hello-project"
 
 
 @pytest.fixture(scope="module")

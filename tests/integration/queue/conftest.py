@@ -6,7 +6,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import asyncpg
 import pytest
 
-from orchestrator.queue import Consumer, Listener, pool_channel, pool_entrypoint
+from orchestrator.queue import (
+    Consumer,
+    Listener,
+    Permit,
+    enqueue_permits,
+    pool_channel,
+    pool_entrypoint,
+    wake,
+)
 
 Connect = Callable[[], Awaitable[asyncpg.Connection]]
 
@@ -79,3 +87,25 @@ def until() -> Callable[..., Awaitable[None]]:
                 await asyncio.sleep(0.005)
 
     return wait_until
+
+
+@pytest.fixture
+def permit(connection, pool):
+    """Enqueues permits and wakes their pool after the commit."""
+
+    async def enqueue(count=1, *, delay=0.0, name="test"):
+        async with connection.transaction():
+            await enqueue_permits(connection, [Permit(name, delay=delay)] * count)
+        await wake(pool, [pool_channel(name)])
+
+    return enqueue
+
+
+@pytest.fixture
+def jobs(connection):
+    """Counts the jobs of a status that are in the queue."""
+
+    async def count(status):
+        return await connection.fetchval("SELECT count(*) FROM orchestrator.pgqueuer WHERE status = $1", status)
+
+    return count

@@ -41,28 +41,6 @@ class Gate:
             self.inside -= 1
 
 
-@pytest.fixture
-def permit(connection, pool):
-    """Enqueues permits and wakes their pool after the commit."""
-
-    async def enqueue(count=1, *, delay=0.0, name="test"):
-        async with connection.transaction():
-            await enqueue_permits(connection, [Permit(name, delay=delay)] * count)
-        await wake(pool, [pool_channel(name)])
-
-    return enqueue
-
-
-@pytest.fixture
-def jobs(connection):
-    """Counts the jobs of a status that are in the queue."""
-
-    async def count(status):
-        return await connection.fetchval("SELECT count(*) FROM orchestrator.pgqueuer WHERE status = $1", status)
-
-    return count
-
-
 async def test_a_run_job_reaches_its_handler(connection, pool, listener, until):
     heard = []
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from pydantic import BaseModel
+
 REPLY_LENGTH = (40, 700)
 REPEATED_WORDS = 6
 
@@ -26,6 +28,12 @@ _PERSONAL = (
     ("a link", re.compile(r"\b(https?://|www\.)\S+", re.IGNORECASE)),
 )
 _BLANKS = re.compile(r"\[[^\]\n]{1,40}\]|\{[^}\n]{1,40}\}|<[^>\n]{1,40}>|_{3,}")
+
+
+class Reply(BaseModel):
+    """An answer to a customer."""
+
+    reply: str
 
 
 def policy_breaches(reply: str) -> list[str]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 
-from pydantic import BaseModel
-
 from orchestrator import Context, Verdict, validator
 from workers.extraction import ExtractIn, Extraction
-from workers.policy import policy_breaches
+from workers.policy import Reply, policy_breaches
 from workers.sentences import MIN_QUOTE, content_words, normalised, segments, shortened
 from workers.writing import Brief, ComposeIn, Statement
 
@@ -84,12 +82,6 @@ def _adrift(statement: Statement, spoken: set[str], words: dict[int, set[str]]) 
     nearest = max(words, key=lambda number: len(words[number] & spoken))
     hint = f", [{nearest}] is nearer" if len(words[nearest] & spoken) >= SHARED_WORDS else ""
     return f"“{shortened(normalised(statement.text), 80)}” has little to do with {cites}{hint}"
-
-
-class Reply(BaseModel):
-    """What the drafting agent writes."""
-
-    reply: str
 
 
 @validator("review.reply_policy")

@@ -20,7 +20,8 @@ _CATEGORY_SIGNALS: dict[Category, str] = {
         |unexpected|are lost|does nothing|an hour early|bug|the app
         |since the update|latest version""",
     "account": r"""password|log(?:ged)? ?in|login|sign in|e-?mail address on my account|two-factor|my account
-        |administrator|settings page|change (?:my|the) (?:e-?mail|password)|delete all the data|users|connecter|mot de passe|anmelden|deleted a project""",
+        |administrator|settings page|change (?:my|the) (?:e-?mail|password)|delete all the data
+        |users|connecter|mot de passe|anmelden|deleted a project""",
     "feature": r"""would be great|could (?:the|you|we)|please add|feature|dark mode|is there an api|scheduled|remember
         |difference between|wish""",
 }

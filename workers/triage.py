@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from orchestrator import Context, Depends, Verdict, validator, worker
 from workers.failures import Refused
 from workers.places import output_file, project_root, shown, write_whole
-from workers.policy import policy_breaches
+from workers.policy import Reply, policy_breaches
 from workers.sentences import normalised, shortened
 from workers.signals import Category, Urgency, category_of, says_something, signals, urgency_of
 
@@ -158,20 +158,14 @@ class ReplyIn(BaseModel):
     ticket: Ticket
 
 
-class ReplyOut(BaseModel):
-    """The text of a reply."""
-
-    reply: str
-
-
 @worker("triage.reply_template", pool="triage")
-def reply_template(input: ReplyIn) -> ReplyOut:
+def reply_template(input: ReplyIn) -> Reply:
     """A reply that promises nothing but an answer; no model."""
     ticket = input.ticket
-    when = "today" if ticket.urgency == "high" else "within two working days"
-    return ReplyOut(
+    when = "with priority" if ticket.urgency == "high" else "as soon as it can"
+    return Reply(
         reply=f"Hello,\n\n{OPENERS[ticket.category]} Our {ticket.queue.replace('-', ' ')} team has it and will answer "
-        f"{when}. Your reference is {ticket.id}.\n\nKind regards\nYour support team"
+        f"{when}.\n\nKind regards\nYour support team"
     )
 
 

@@ -71,18 +71,19 @@ async def settle(state: SupervisorState, runtime: Runtime[RunContext]) -> Superv
 
 
 async def _arrivals(context: RunContext, run: RunState) -> tuple[Sequence[inbox.InboxRow], list[tuple[str, int]]]:
-    """Wait for the inbox or for a `total` timeout, whichever comes first."""
+    """Wait for the inbox or for a `total` timeout, whichever comes first. The inbox is read only after a wake-up."""
     while True:
+        overdue, next_due = _overdue(context, run)
+        if not context.wake.is_set() and not overdue:
+            timeout = None if next_due is None else max(0.0, next_due - context.clock())
+            try:
+                await asyncio.wait_for(context.wake.wait(), timeout)
+            except TimeoutError:
+                continue
         context.wake.clear()
         rows = await inbox.read_inbox(context.database, context.run_id)
-        overdue, next_due = _overdue(context, run)
         if rows or overdue:
             return rows, overdue
-        timeout = None if next_due is None else max(0.0, next_due - context.clock())
-        try:
-            await asyncio.wait_for(context.wake.wait(), timeout)
-        except TimeoutError:
-            continue
 
 
 def _overdue(context: RunContext, run: RunState) -> tuple[list[tuple[str, int]], float | None]:

@@ -11,6 +11,8 @@ from workers.sentences import MIN_QUOTE, content_words, normalised, segments, sh
 from workers.writing import Brief, ComposeIn, Statement
 
 SHARED_WORDS = 2
+STEM = 5
+CITED_DOCUMENTS = 3
 
 
 @validator("review.quotes_verbatim")
@@ -39,32 +41,35 @@ def quotes_verbatim(output: Extraction, ctx: Context) -> Verdict:
 
 @validator("review.citations_exist")
 def citations_exist(output: Brief, ctx: Context) -> Verdict:
-    """Every number that the brief cites is one of its sources."""
-    known = {source.number for source in ComposeIn.model_validate(ctx.input).sources}
-    cited = [number for statement in output.statements for number in statement.sources]
-    unknown = sorted(set(cited) - known)
+    """Every number that the brief cites is one of its sources, and it cites more than a document or two."""
+    sources = {source.number: source.document for source in ComposeIn.model_validate(ctx.input).sources}
+    cited = {number for statement in output.statements for number in statement.sources}
     inline = {int(number) for statement in output.statements for number in re.findall(r"\[(\d+)\]", statement.text)}
-    unknown += sorted(inline - known - set(unknown))
-    numbers = ", ".join(map(str, sorted(known)))
+    unknown = sorted((cited | inline) - sources.keys())
+    documents, known = set(sources.values()), {sources[number] for number in cited if number in sources}
+    least = min(CITED_DOCUMENTS, len(documents))
+    says = []
+    if unknown:
+        numbers = ", ".join(map(str, sorted(sources)))
+        says.append(f"no source has the number {', '.join(map(str, unknown))}; there are {numbers}")
+    if len(known) < least:
+        says.append(f"sources of {len(known)} of {len(documents)} documents are cited; cite at least {least} documents")
     return Verdict(
-        passed=not unknown,
-        message=f"no source has the number {', '.join(map(str, unknown))}; there are {numbers}" if unknown else "",
-        score=sum(number in known for number in cited) / len(cited),
-        evidence={"cited": sorted(set(cited)), "unknown": unknown},
+        passed=not says,
+        message="; ".join(says),
+        score=len(cited & sources.keys()) / len(cited),
+        evidence={"cited": sorted(cited), "unknown": unknown, "documents": sorted(known)},
     )
 
 
 @validator("review.statements_grounded")
 def statements_grounded(output: Brief, ctx: Context) -> Verdict:
-    """Every statement shares words with the sources that it cites: no proof, but it catches free invention."""
-    words = {
-        source.number: content_words(f"{source.quote} {source.point}")
-        for source in ComposeIn.model_validate(ctx.input).sources
-    }
+    """Every statement shares words with the quotes that it cites: no proof, but it catches free invention."""
+    words = {source.number: _stems(source.quote) for source in ComposeIn.model_validate(ctx.input).sources}
     adrift: list[str] = []
     says: list[str] = []
     for statement in output.statements:
-        spoken = content_words(statement.text)
+        spoken = _stems(statement.text)
         cited: set[str] = set().union(*(words.get(number, set()) for number in statement.sources))
         if len(spoken & cited) < min(SHARED_WORDS, len(cited)):
             adrift.append(statement.text)
@@ -75,6 +80,11 @@ def statements_grounded(output: Brief, ctx: Context) -> Verdict:
         score=1 - len(adrift) / len(output.statements),
         evidence={"adrift": adrift},
     )
+
+
+def _stems(text: str) -> set[str]:
+    """Content words by their first letters, so that `bridges` and `bridge` are one."""
+    return {word[:STEM] for word in content_words(text)}
 
 
 def _adrift(statement: Statement, spoken: set[str], words: dict[int, set[str]]) -> str:

@@ -139,6 +139,7 @@ class PostgresServer:
     def _launch(self) -> str:
         """Start the server; what went wrong, or an empty string. `pg_ctl` gives it a session of its own."""
         (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
+        self._hand_over(self.data_dir)
         options = {**_SERVER_OPTIONS, "unix_socket_directories": str(self._socket_dir())}
         words = ["-D", str(self.data_dir), *(f"-c{name}={value}" for name, value in options.items())]
         # pg_ctl hands its command to a shell and quotes too little of it: a folder's name may hold anything, so

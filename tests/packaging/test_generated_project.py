@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def project() -> Iterator[Path]:
-    """Not below pytest's own folder: as root the server runs as another user, and each pytest session closes that folder."""
+    """Not below pytest's folder, which each session closes to the user that the server runs as under root."""
     with tempfile.TemporaryDirectory(prefix="orchestrator-") as folder:
         yield Path(folder) / "hello-project"
 

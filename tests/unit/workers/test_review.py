@@ -69,6 +69,22 @@ async def test_citations_must_be_among_the_sources() -> None:
     assert verdict.message == "no source has the number 2, 9; there are 1, 4"
 
 
+async def test_a_brief_of_many_documents_cites_more_than_one_of_them() -> None:
+    given = {"topic": "", "sources": [source(number, OPENED, document=f"{number}.md").model_dump() for number in
+                                      range(1, 6)]}  # fmt: skip
+    for cited, says in (([1, 2], "cite at least 3 documents"), ([1, 2, 5], "")):
+        output = {"title": "Title", "statements": [{"text": "The bridge is old.", "sources": cited}]}
+        verdict = await citations_exist.test(output, input=given)
+        assert verdict.passed is (not says)
+        assert says in verdict.message
+
+
+async def test_the_words_that_mark_a_point_by_rule_ground_nothing() -> None:
+    by_rule = {**source(1, OPENED).model_dump(), "point": "In the document's words: " + OPENED}
+    output = {"title": "Title", "statements": [{"text": "The document has words.", "sources": [1]}]}
+    assert not (await statements_grounded.test(output, input={"topic": "", "sources": [by_rule]})).passed
+
+
 async def test_a_brief_without_citations_is_not_a_brief() -> None:
     assert not (await judged_brief(citations_exist, ("The bridge is old.", []))).passed
 

@@ -49,7 +49,10 @@ class Sweeper:
             self._signals.wake_supervisors()
 
     async def _restore_permits(self) -> None:
-        """Attempts that wait for a claim but have no permit: it was lost with the process that had picked it."""
+        """Attempts that wait for a claim but have no permit: it was lost with the process that had picked it.
+
+        Every pool with due attempts is woken besides, in case the notification was lost: idle consumers sleep long.
+        """
         queued = await attempts.missing_permits(self._database)
         if not queued:
             return
@@ -58,5 +61,4 @@ class Sweeper:
             short = {pool: count - waiting.get(pool, 0) for pool, count in queued.items()}
             permits = [Permit(pool) for pool, count in short.items() for _ in range(min(count, BATCH)) if count > 0]
             await enqueue_permits(connection, permits)
-        if permits:
-            self._signals.wake_pools(permit.pool for permit in permits)
+        self._signals.wake_pools(queued)

@@ -38,7 +38,13 @@ def content_words(text: str) -> set[str]:
 
 def segments(text: str) -> list[str]:
     """The stretches of an excerpt that are continuous in its document, whitespace normalised."""
-    return [normalised(part) for part in text.split(EXCERPT_BREAK) if part.strip()]
+    parts: list[list[str]] = [[]]
+    for line in text.splitlines():
+        if line.strip() == EXCERPT_BREAK:
+            parts.append([])
+        else:
+            parts[-1].append(line)
+    return [found for part in parts if (found := normalised("\n".join(part)))]
 
 
 def shortened(text: str, limit: int, mark: str = "…") -> str:

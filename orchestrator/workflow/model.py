@@ -101,7 +101,7 @@ class Workflow(Pinned):
     """A pinned workflow. Make one with `load_workflow`, `parse_workflow` or `Workflow.from_yaml`.
 
     Attributes:
-        sha256: hex; of the JSON of everything else, in its order, but the steps' lines, so a moved comment changes nothing.
+        sha256: hex; of the JSON of everything else but the steps' lines, so a moved comment changes nothing.
         inputs: a JSON Schema for each field; one without a `default` is required.
         outputs: templates.
         output_refs: the steps that `outputs` read.

@@ -115,14 +115,20 @@ class Project:
     def submit(self, pieces: int) -> str:
         """Begin a run and leave it to the processes; gives its id."""
         inputs = f"pieces={json.dumps(list(range(pieces)))}"
-        return str(json.loads(self.command("run", "graphs/fan.yaml", "-i", inputs, "--detach", "--json").stdout)["run_id"])
+        return str(
+            json.loads(self.command("run", "graphs/fan.yaml", "-i", inputs, "--detach", "--json").stdout)["run_id"]
+        )
 
     @contextmanager
     def process(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         """A serving process, ended with SIGTERM at the end unless the test has ended it."""
         log = (self.root / f"{'-'.join(arguments).replace(' ', '')}.log").open("ab")
         running = subprocess.Popen(
-            [sys.executable, "-m", "orchestrator", *arguments], cwd=self.root, env=self.environment, stdout=log, stderr=log
+            [sys.executable, "-m", "orchestrator", *arguments],
+            cwd=self.root,
+            env=self.environment,
+            stdout=log,
+            stderr=log,
         )
         try:
             yield running
@@ -139,7 +145,7 @@ class Project:
     async def began(self, count: int) -> None:
         """Wait until so many attempts have begun."""
         async with asyncio.timeout(60):
-            while not self.journal.exists() or self.journal.read_text().count("begin") < count:
+            while not self.journal.exists() or self.journal.read_text().count("begin") < count:  # noqa: ASYNC110 - another process writes
                 await asyncio.sleep(0.05)
 
     async def holds(self, process: subprocess.Popen[bytes]) -> None:

@@ -168,7 +168,10 @@ def brief(command: Command) -> Callable[..., subprocess.CompletedProcess[str]]:
     [
         (lambda folder: folder / "absent", ["absent", "folder_missing"]),
         (lambda folder: folder, ["folder_empty"]),
-        (lambda folder: (folder / "bad.txt").write_bytes(b"\xff\xfe\x00bad") and folder, ["bad.txt", "file_unreadable"]),
+        (
+            lambda folder: (folder / "bad.txt").write_bytes(b"\xff\xfe\x00bad") and folder,
+            ["bad.txt", "file_unreadable"],
+        ),
     ],
 )
 def test_a_folder_that_cannot_be_read_is_named(brief, tmp_path, make, words) -> None:

@@ -1,4 +1,4 @@
-"""Runs the benchmarks on an embedded Postgres of their own: `python -m tests.benchmarks [--write docs/benchmarks.md]`."""
+"""Runs the benchmarks on an embedded Postgres of their own: `python -m tests.benchmarks [--write FILE]`."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from typing_extensions import TypedDict
 from orchestrator import Orchestrator, Workflow, worker
 from tests.benchmarks.measure import Figure
 
-NAME = "durable no-op steps/s, chain of 10 × 200 runs"
+NAME = "durable no-op steps/s, chain of 10, 200 runs"
 RUNS = 200
 STEPS = 10
 REPETITIONS = 3

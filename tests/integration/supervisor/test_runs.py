@@ -52,17 +52,14 @@ async def test_no_slow_step_holds_up_an_independent_one(database_url, tmp_path):
 )
 async def test_a_foreach_judges_its_items(database_url, tmp_path, options, status):
     async with opened(database_url, tmp_path) as scene:
-        steps = (
-            """
+        steps = f"""
   each:
     kind: worker
     worker: t.say
-    foreach: {items: "${{ inputs.words }}", as: word%s}
-    with: {text: "${{ word }}"}
-    validate: [{name: short, expr: "size(output.text) < 4"}]
+    foreach: {{items: "${{{{ inputs.words }}}}", as: word{options}}}
+    with: {{text: "${{{{ word }}}}"}}
+    validate: [{{name: short, expr: "size(output.text) < 4"}}]
 """
-            % options
-        )
         head = "inputs: {words: {type: array}}\noutputs: {all: '${{ steps.each.output }}'}"
         result, trace = await scene.run(steps, {"words": ["a", "b", "far too long", "c"]}, head=head)
     assert result.status == status
@@ -116,7 +113,7 @@ async def test_infrastructure_errors_are_retried(database_url, tmp_path):
 async def test_retries_end_at_their_limit(database_url, tmp_path):
     async with opened(database_url, tmp_path) as scene:
         result, trace = await scene.run(
-            "  s: {kind: worker, worker: t.flaky, with: {failures: 9}, retry: {max_attempts: 2, backoff: {initial: 10ms}}}"
+            "  s: {kind: worker, worker: t.flaky, with: {failures: 9}, retry: {max_attempts: 2, backoff: {max: 1ms}}}"
         )
     assert result.status == "failed" and "gone" in result.error.message
     assert len(trace.attempts) == 2
@@ -256,12 +253,12 @@ async def test_an_expression_that_does_not_evaluate_fails_its_step(database_url,
 async def test_timeouts(database_url, tmp_path, limit, code, ended):
     async with opened(database_url, tmp_path) as scene:
         result, trace = await scene.run(
-            f"  s: {{kind: worker, worker: t.wait, with: {{seconds: 30}}, timeout: {limit}, retry: {{max_attempts: 1}}}}"
+            f"  s: {{kind: worker, worker: t.wait, with: {{seconds: 9}}, timeout: {limit}, retry: {{max_attempts: 1}}}}"
         )
         assert result.status == "failed" and result.error.error_class == "timeout"
         attempt = trace.attempts[0].id
         async with asyncio.timeout(10):
-            while await scene.app.database.fetchval("SELECT status FROM attempts WHERE id = $1", attempt) != ended:
+            while await scene.app.database.fetchval("SELECT status FROM attempts WHERE id = $1", attempt) != ended:  # noqa: ASYNC110 - a row
                 await asyncio.sleep(0.05)
         assert scene.running["s"] == 0
 
@@ -276,7 +273,7 @@ async def test_cancel_is_confirmed(database_url, tmp_path):
 """
             )
         )
-        while not scene.running["s"]:
+        while not scene.running["s"]:  # noqa: ASYNC110 - the worker counts
             await asyncio.sleep(0.01)
         await handle.cancel()
         result = await handle.result(timeout=30)

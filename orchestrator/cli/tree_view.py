@@ -17,6 +17,9 @@ from orchestrator.cli.tree import Trouble
 
 BAR_WIDTH = 24
 _NARROW = 100
+_NUMBERS = ("wait", "time", "tokens in → out", "cost")
+_GAP = 2
+_SHORTEST_LABEL = 20
 _SIGNS = SIGNS | {"passed": ("✓", "green"), "rejected": ("✗", "red")}
 _LONGEST_LABEL = 96
 
@@ -26,18 +29,25 @@ def print_tree(console: Console, root: Node, *, now: float | None = None) -> Non
     now = time.time() if now is None else now
     start = _earliest(root)
     end = max(root.end or now, start if start is not None else now)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("trace", no_wrap=True, overflow="ellipsis")
-    for column in ("wait", "time", "tokens in → out", "cost"):
-        table.add_column(column, justify="right", no_wrap=True)
+    nodes = list(_walk(root))
+    numbers = [_numbers(node, now) for _, node in nodes]
     bars = console.width >= _NARROW and start is not None
+    widths = [
+        max(len(column), *(cell.cell_len for cell in found))
+        for column, found in zip(_NUMBERS, zip(*numbers, strict=True), strict=True)
+    ]
+    taken = sum(widths) + _GAP * len(widths) + (BAR_WIDTH + _GAP if bars else 0)
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
+    table.add_column(
+        "trace", no_wrap=True, overflow="ellipsis", max_width=max(_SHORTEST_LABEL, console.width - taken - _GAP)
+    )
+    for column, width in zip(_NUMBERS, widths, strict=True):
+        table.add_column(column, justify="right", no_wrap=True, min_width=width)
     if bars:
         table.add_column("when", no_wrap=True, min_width=BAR_WIDTH)
-    for guide, node in _walk(root):
-        cells = [_label(guide, node), *_numbers(node, now)]
-        if bars and start is not None:
-            cells.append(bar(node, start, end, now))
-        table.add_row(*cells)
+    for (guide, node), cells in zip(nodes, numbers, strict=True):
+        when = [bar(node, start, end, now)] if bars and start is not None else []
+        table.add_row(_label(guide, node), *cells, *when)
     console.print(table)
 
 

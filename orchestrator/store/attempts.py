@@ -72,15 +72,10 @@ class SettleResult:
     owner: ProcessId | None
 
 
-async def insert_attempts(connection: Connection, orders: Sequence[AttemptOrder]) -> None:
-    """Queue attempts; one that is there already is left as it is. Their input blobs are stored before them."""
-    if not orders:
-        return
-    await connection.execute(
-        query("insert_attempts"),
+def order_columns(orders: Sequence[AttemptOrder]) -> tuple[list[Any], ...]:
+    """One list a column, in the order of the block `write_superstep`."""
+    return (
         [order.id for order in orders],
-        [order.run_id for order in orders],
-        [order.tenant for order in orders],
         [order.step for order in orders],
         [order.item for order in orders],
         [order.number for order in orders],

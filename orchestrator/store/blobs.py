@@ -20,14 +20,14 @@ async def put_blobs(connection: Connection, tenant: str, payloads: Sequence[Payl
         tenant: whose values they are.
         payloads: in any order, also repeated.
     """
+    if payloads:
+        await connection.execute(query("put_blobs"), tenant, *blob_columns(payloads))
+
+
+def blob_columns(payloads: Iterable[Payload]) -> tuple[list[bytes], list[bytes]]:
+    """Digests and bytes, each value once, in the order in which everybody locks them."""
     unique = sorted({payload.ref.sha256: payload for payload in payloads}.items())
-    if unique:
-        await connection.execute(
-            query("put_blobs"),
-            tenant,
-            [bytes.fromhex(sha256) for sha256, _ in unique],
-            [payload.data for _, payload in unique],
-        )
+    return [bytes.fromhex(sha256) for sha256, _ in unique], [payload.data for _, payload in unique]
 
 
 async def get_blobs(database: Database, tenant: str, refs: Iterable[PayloadRef | str]) -> dict[str, bytes]:

@@ -15,7 +15,7 @@ from orchestrator.store.queries import query
 from orchestrator.store.rows import read_error
 
 if TYPE_CHECKING:
-    from orchestrator.store.database import Connection, Database, Record
+    from orchestrator.store.database import Database, Record
 
 OUTCOME: Final = "outcome"
 CANCEL: Final = "cancel"
@@ -60,12 +60,6 @@ async def unread_of(database: Database, run_ids: Collection[RunId]) -> set[RunId
     if not run_ids:
         return set()
     return {RunId(record["run_id"]) for record in await database.fetch(query("unread_of"), list(run_ids))}
-
-
-async def delete_inbox(connection: Connection, ids: Collection[int]) -> None:
-    """Remove rows, once the checkpoint that folded them in is durable."""
-    if ids:
-        await connection.execute(query("delete_inbox"), sorted(ids))
 
 
 def _row(record: Record) -> InboxRow:

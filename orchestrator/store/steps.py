@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.domain.identity import RunId
 from orchestrator.domain.outcome import ErrorInfo
@@ -13,7 +13,7 @@ from orchestrator.store.queries import query
 from orchestrator.store.rows import as_row, digest, write_error
 
 if TYPE_CHECKING:
-    from orchestrator.store.database import Connection, Database
+    from orchestrator.store.database import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +42,10 @@ class StepRow:
     finished_at: float | None = None
 
 
-async def upsert_steps(connection: Connection, rows: Sequence[StepRow]) -> None:
-    """Insert the rows, or replace those that are there; each (run, step) at most once in `rows`."""
-    if not rows:
-        return
-    await connection.execute(
-        query("upsert_steps"),
-        [row.run_id for row in rows],
+def step_columns(rows: Sequence[StepRow]) -> tuple[list[Any], ...]:
+    """One list a column, in the order of the block `write_superstep`."""
+    return (
         [row.step for row in rows],
-        [row.tenant for row in rows],
         [row.position for row in rows],
         [row.kind for row in rows],
         [row.worker for row in rows],

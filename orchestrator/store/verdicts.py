@@ -13,7 +13,7 @@ from orchestrator.store.queries import query
 from orchestrator.store.rows import as_row
 
 if TYPE_CHECKING:
-    from orchestrator.store.database import Connection, Database
+    from orchestrator.store.database import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +31,16 @@ class VerdictRow:
     created_at: float
 
 
-async def insert_verdicts(
-    connection: Connection, run_id: RunId, tenant: str, attempt_id: AttemptId, verdicts: Sequence[Verdict]
-) -> None:
-    """Store the verdicts on an attempt's output; one of a validator that has judged it already is left out."""
-    if verdicts:
-        await connection.execute(
-            query("insert_verdicts"),
-            run_id,
-            tenant,
-            attempt_id,
-            [verdict.validator for verdict in verdicts],
-            [verdict.passed for verdict in verdicts],
-            [verdict.score for verdict in verdicts],
-            [clean_text(verdict.message) for verdict in verdicts],
-            [to_jsonb(verdict.evidence) for verdict in verdicts],
-        )
+def verdict_columns(verdicts: Sequence[tuple[AttemptId, Verdict]]) -> tuple[list[Any], ...]:
+    """One list a column, in the order of the block `write_superstep`; each with the attempt that it judges."""
+    return (
+        [attempt for attempt, _ in verdicts],
+        [verdict.validator for _, verdict in verdicts],
+        [verdict.passed for _, verdict in verdicts],
+        [verdict.score for _, verdict in verdicts],
+        [clean_text(verdict.message) for _, verdict in verdicts],
+        [to_jsonb(verdict.evidence) for _, verdict in verdicts],
+    )
 
 
 async def list_verdicts(database: Database, run_id: RunId) -> list[VerdictRow]:

@@ -19,8 +19,7 @@ async def admit(state: SupervisorState, runtime: Runtime[RunContext]) -> Supervi
         draft.put_step(StepState(step))
     data = {"workflow": context.workflow.name, "version": context.workflow.version}
     draft.say(events.RUN_STARTED, "", data, key=events.RUN_STARTED)
-    async with context.database.fenced(context.run_id, context.epoch) as connection:
-        await draft.write(connection)
+    await draft.write(context.database)
     return {"run": draft.patch(started_at=context.clock())}
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langgraph.runtime import Runtime
 
 from orchestrator.domain import event as events
-from orchestrator.domain.identity import NO_ITEM
+from orchestrator.domain.identity import NO_ITEM, ProcessId
 from orchestrator.domain.progress import close
 from orchestrator.domain.readiness import Readiness, rule
 from orchestrator.domain.run import RunState, StepState, StepStatus
 from orchestrator.errors import ExpressionError
-from orchestrator.store import attempts, inbox
+from orchestrator.store import attempts
+from orchestrator.store.database import fence
 from orchestrator.supervisor.context import RunContext
 from orchestrator.supervisor.draft import Draft
 from orchestrator.supervisor.ending import fail_item, fail_step, gathering, say_finished, skip_step
@@ -24,36 +25,45 @@ from orchestrator.supervisor.spans import record_step
 from orchestrator.supervisor.state import SupervisorState, SupervisorUpdate
 from orchestrator.workflow import StepSpec
 
+if TYPE_CHECKING:
+    from orchestrator.store.database import Connection
+
 
 async def dispatch(state: SupervisorState, runtime: Runtime[RunContext]) -> SupervisorUpdate:
     """Turn what is ready into attempts, in one transaction that also deletes the inbox rows already folded in."""
     context, run = runtime.context, state["run"]
-    draft = Draft(context, run)
+    draft = Draft(context, run, consumed=run.consumed)
     if not run.cancelled:
         for step, index in run.agenda:
             await _send(draft, step, index)
         await _consider(draft, run.candidates)
-    if run.cancelled or run.consumed or run.revoked or not draft.empty:
-        await _commit(draft, run)
+    await _commit(draft, run)
     for step_state in draft.steps.values():
         record_step(context, step_state)
     return {"run": draft.patch(agenda=(), candidates=(), revoked=(), consumed=())}
 
 
 async def _commit(draft: Draft, run: RunState) -> None:
-    context, recalled = draft.context, []
-    async with context.database.fenced(context.run_id, context.epoch) as connection:
-        if run.consumed:
-            await inbox.delete_inbox(connection, run.consumed)
-        if run.cancelled:
-            recalled = await attempts.cancel_attempts(connection, context.run_id)
-        elif run.revoked:
-            recalled = await attempts.cancel_attempts(connection, context.run_id, ids=run.revoked)
+    """Write the draft: with its permits and with what must be called back in one transaction, else by itself."""
+    context = draft.context
+    if not (run.cancelled or run.revoked or draft.orders):
+        if not draft.empty:
+            await draft.write(context.database)
+        return
+    async with context.database.transaction() as connection:
+        recalled = await _recall(connection, context, run)
         await draft.write(connection)
         await context.signals.permit(connection, draft.orders)
-    if draft.orders:
-        context.signals.wake_pools(order.pool for order in draft.orders)
+    context.signals.wake_pools(order.pool for order in draft.orders)
     context.signals.recall(recalled, context.run_id)
+
+
+async def _recall(connection: Connection, context: RunContext, run: RunState) -> list[ProcessId]:
+    """Cancel the attempts that nothing waits for any more, before other rows are locked; the processes to tell."""
+    if not (run.cancelled or run.revoked):
+        return []
+    await fence(connection, context.run_id, context.epoch)
+    return await attempts.cancel_attempts(connection, context.run_id, ids=None if run.cancelled else run.revoked)
 
 
 async def _consider(draft: Draft, candidates: Iterable[str]) -> None:

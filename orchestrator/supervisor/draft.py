@@ -1,11 +1,9 @@
-"""What one superstep changes: gathered in memory, written in one fenced transaction, returned as a patch."""
+"""What one superstep changes: gathered in memory, written in one fenced statement, returned as a patch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import asyncpg
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.domain import event as events
 from orchestrator.domain.attempt import AttemptOrder
@@ -15,29 +13,38 @@ from orchestrator.domain.item import ItemState
 from orchestrator.domain.payload import Payload, PayloadRef
 from orchestrator.domain.run import Patch, RunState, StepState, fold
 from orchestrator.domain.verdict import Verdict
-from orchestrator.store import attempts, blobs, steps, verdicts
-from orchestrator.store import events as event_store
 from orchestrator.store.steps import StepRow
+from orchestrator.store.superstep import Superstep, write_superstep
 from orchestrator.supervisor.context import RunContext
+
+if TYPE_CHECKING:
+    from orchestrator.store.database import Connection, Database
 
 
 class Draft:
-    """The changes of one superstep over the state that it began with."""
+    """The changes of one superstep over the state that it began with.
 
-    def __init__(self, context: RunContext, state: RunState) -> None:
+    Args:
+        context: of the run.
+        state: that it began with.
+        consumed: inbox rows that the last superstep folded in, to be removed with this one's writes.
+    """
+
+    def __init__(self, context: RunContext, state: RunState, *, consumed: Sequence[int] = ()) -> None:
         self.context = context
         self.base = state
+        self.consumed = consumed
         self.steps: dict[str, StepState] = {}
         self.items: dict[tuple[str, int], ItemState] = {}
         self.orders: list[AttemptOrder] = []
         self.events: list[Event] = []
         self._payloads: dict[str, Payload] = {}
-        self._verdicts: list[tuple[AttemptId, Sequence[Verdict]]] = []
+        self._verdicts: list[tuple[AttemptId, Verdict]] = []
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (self.steps or self.orders or self.events or self._payloads or self._verdicts)
+        return not (self.consumed or self.steps or self.orders or self.events or self._payloads or self._verdicts)
 
     def state(self) -> RunState:
         """The state as it will be, for expressions that read what this superstep has just changed."""
@@ -68,8 +75,8 @@ class Draft:
 
     def put_verdicts(self, attempt: AttemptId, given: Sequence[Verdict], item: ItemState) -> None:
         """Record what was said of an attempt's output."""
-        self._verdicts.append((attempt, given))
         for verdict in given:
+            self._verdicts.append((attempt, verdict))
             data = {
                 "validator": verdict.validator,
                 "passed": verdict.passed,
@@ -93,19 +100,24 @@ class Draft:
         """Record an event; `key` makes a repetition after a crash harmless."""
         self.events.append(Event(self.context.run_id, self.context.tenant, kind, step, item, attempt, data, key))
 
-    async def write(self, connection: asyncpg.Connection) -> None:
-        """Write all of it within the caller's fenced transaction."""
-        run_id, tenant = self.context.run_id, self.context.tenant
-        if self._payloads:
-            await blobs.put_blobs(connection, tenant, list(self._payloads.values()))
-        if self.orders:
-            await attempts.insert_attempts(connection, self.orders)
-        for attempt, given in self._verdicts:
-            await verdicts.insert_verdicts(connection, run_id, tenant, attempt, given)
-        if self.steps:
-            await steps.upsert_steps(connection, [self._row(step) for step in self.steps.values()])
-        if self.events:
-            await event_store.append_events(connection, self.events)
+    async def write(self, target: Database | Connection) -> None:
+        """Write all of it, by itself or within the caller's transaction.
+
+        Raises:
+            Fenced: this process owns the run no longer; nothing is written.
+        """
+        superstep = Superstep(
+            run_id=self.context.run_id,
+            tenant=self.context.tenant,
+            epoch=self.context.epoch,
+            consumed=self.consumed,
+            payloads=list(self._payloads.values()),
+            orders=self.orders,
+            steps=[self._row(step) for step in self.steps.values()],
+            verdicts=self._verdicts,
+            events=self.events,
+        )
+        await write_superstep(target, superstep)
 
     def patch(self, **scalars: Any) -> Patch:
         """The changes as they go into the checkpoint; `scalars` are the patch's other fields."""

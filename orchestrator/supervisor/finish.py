@@ -31,7 +31,7 @@ async def finish(state: SupervisorState, runtime: Runtime[RunContext]) -> Superv
             status, error = RunStatus.FAILED, expression_error(problem)
     data = {"status": str(status), "error": error.as_json() if error else None}
     draft.say(events.RUN_FINISHED, "", data, key=events.RUN_FINISHED)
-    async with context.database.fenced(context.run_id, context.epoch) as connection:
+    async with context.database.transaction() as connection:
         await draft.write(connection)
         await runs.finish_run(connection, context.run_id, status=str(status), output=output, error=error)
     ended = await runs.get_run(context.database, context.run_id)

@@ -39,12 +39,12 @@ def compile_graph(saver: BaseCheckpointSaver[Any]) -> CompiledStateGraph[Any, Ru
     return graph.compile(checkpointer=saver, name="supervisor")
 
 
-def after_dispatch(state: SupervisorState) -> Literal["settle", "finish"]:
+async def after_dispatch(state: SupervisorState) -> Literal["settle", "finish"]:
     """Wait for outcomes, unless every step has settled already."""
     return "finish" if state["run"].over else "settle"
 
 
-def after_settle(state: SupervisorState) -> Literal["dispatch", "finish"]:
+async def after_settle(state: SupervisorState) -> Literal["dispatch", "finish"]:
     """Look for what is ready now, unless every step has settled and no attempt must be called back."""
     run = state["run"]
     return "finish" if run.over and not run.revoked else "dispatch"

@@ -20,7 +20,7 @@ from orchestrator.store.runs import Ownership
 from orchestrator.supervisor.context import RunContext
 from orchestrator.supervisor.graph import NO_RECURSION_LIMIT, compile_graph
 from orchestrator.supervisor.payloads import Payloads
-from orchestrator.supervisor.serde import state_serializer
+from orchestrator.supervisor.serde import StateSerializer
 from orchestrator.supervisor.signals import Signals
 from orchestrator.telemetry import Tracing
 from orchestrator.workflow import Expressions, Workflow
@@ -57,7 +57,7 @@ class Residents:
         self._tracing = tracing
         self._payloads = Payloads(database)
         self._expressions = Expressions()
-        self._saver = AsyncpgSaver(database, serde=state_serializer())
+        self._saver = AsyncpgSaver(database, serde=StateSerializer())
         self._graph = compile_graph(self._saver)
         self._workflows: dict[str, Workflow] = {}
         self._here: dict[RunId, Resident] = {}

@@ -246,10 +246,12 @@ async def _write(draft: Draft, *, cancelling: bool = False) -> None:
     if draft.empty:
         return
     context = draft.context
-    async with context.database.fenced(context.run_id, context.epoch) as connection:
-        await draft.write(connection)
-        if cancelling:
+    if cancelling:
+        async with context.database.transaction() as connection:
+            await draft.write(connection)
             await runs.set_cancelling(connection, context.run_id)
+    else:
+        await draft.write(context.database)
     for step in draft.steps.values():
         record_step(context, step)
 

@@ -14,6 +14,3 @@ LIMIT $2;
 SELECT run.run_id
 FROM unnest($1::uuid[]) AS run (run_id)
 WHERE EXISTS (SELECT FROM inbox i WHERE i.run_id = run.run_id);
-
--- name: delete_inbox
-DELETE FROM inbox WHERE id = ANY ($1::bigint[]);

@@ -11,6 +11,7 @@ from orchestrator.domain.outcome import Outcome, OutcomeKind
 from orchestrator.domain.payload import Payload
 from orchestrator.store import Database, attempts, blobs, runs
 from orchestrator.store.attempts import SettleResult
+from orchestrator.store.superstep import Superstep, write_superstep
 
 SHA = "ab" * 32
 INPUTS = Payload.of({"folder": "docs"})
@@ -56,9 +57,13 @@ class Scene:
         identity = attempt_id(self.run_id, step, values["item"], number, values.get("validator", ""))
         return AttemptOrder(id=identity, run_id=self.run_id, tenant="acme", step=step, number=number, **values)
 
+    async def superstep(self, **parts: Any) -> Superstep:
+        """A superstep of whoever owns the run now."""
+        epoch = await self.database.fetchval("SELECT epoch FROM runs WHERE id = $1", self.run_id)
+        return Superstep(self.run_id, "acme", epoch, **parts)
+
     async def queue(self, *orders: AttemptOrder) -> None:
-        async with self.database.transaction() as connection:
-            await attempts.insert_attempts(connection, orders)
+        await write_superstep(self.database, await self.superstep(orders=orders))
 
     async def claim(self, *, pool: str = "io", lease: float = 30.0) -> ClaimedAttempt | None:
         return await attempts.claim(

@@ -13,6 +13,7 @@ from orchestrator.domain.verdict import Verdict
 from orchestrator.domain.worker import WorkerCard, WorkerKind
 from orchestrator.errors import Fenced
 from orchestrator.store import Database, attempts, blobs, effects, processes, spans, steps, verdicts, workers
+from orchestrator.store.superstep import write_superstep
 from tests.integration.store.scene import Scene
 
 NOON = 1_760_000_000.5
@@ -40,10 +41,11 @@ async def test_steps_are_replaced_and_listed_in_the_order_of_the_file(scene: Sce
         started_at=NOON,
         finished_at=NOON + 1,
     )
-    async with scene.database.transaction() as connection:
-        await steps.upsert_steps(connection, [last, first])
-        await steps.upsert_steps(connection, [replace(last, status="running", started_at=NOON)])
-        await steps.upsert_steps(connection, [])
+    await write_superstep(scene.database, await scene.superstep(steps=[last, first]))
+    await write_superstep(
+        scene.database, await scene.superstep(steps=[replace(last, status="running", started_at=NOON)])
+    )
+    await write_superstep(scene.database, await scene.superstep())
     assert await steps.list_steps(scene.database, scene.run_id) == [
         replace(first, reason="because\ufffd"),
         replace(last, status="running", started_at=NOON),
@@ -54,8 +56,9 @@ async def test_verdicts_are_kept_once_for_each_validator(scene: Scene) -> None:
     claimed = await scene.claimed()
     given = [Verdict(False, "too few", "cited", 0.5, {"found": 1}), Verdict(True, validator="schema")]
     for _ in range(2):
-        async with scene.database.transaction() as connection:
-            await verdicts.insert_verdicts(connection, scene.run_id, "acme", claimed.order.id, given)
+        await write_superstep(
+            scene.database, await scene.superstep(verdicts=[(claimed.order.id, verdict) for verdict in given])
+        )
     rows = await verdicts.list_verdicts(scene.database, scene.run_id)
     assert [(row.validator, row.passed, row.message, row.score, row.evidence) for row in rows] == [
         ("cited", False, "too few", 0.5, {"found": 1}),

@@ -9,6 +9,7 @@ from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.payload import Payload
 from orchestrator.errors import Conflict, Fenced, NotFound
 from orchestrator.store import Database, inbox, processes, runs
+from orchestrator.store.superstep import write_superstep
 from tests.integration.store.scene import INPUTS, SHA, Scene, submit
 
 DEAD_AFTER = 5.0
@@ -130,8 +131,9 @@ async def test_a_cancel_is_put_into_the_inbox_once(scene: Scene) -> None:
     assert await runs.request_cancel(scene.database, scene.run_id) == process
     (row,) = await inbox.read_inbox(scene.database, scene.run_id)
     assert (row.kind, row.settled) == ("cancel", None)
+    await write_superstep(scene.database, await scene.superstep(consumed=[row.id]))
+    assert await inbox.read_inbox(scene.database, scene.run_id) == []
     async with scene.database.transaction() as connection:
-        await inbox.delete_inbox(connection, [row.id])
         await runs.finish_run(connection, scene.run_id, status="cancelled", output=None, error=None)
     with pytest.raises(Conflict, match="cancelled"):
         await runs.request_cancel(scene.database, scene.run_id)

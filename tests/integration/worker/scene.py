@@ -17,6 +17,7 @@ from orchestrator.settings import TelemetrySettings, WorkerSettings
 from orchestrator.store import Database, attempts, blobs, inbox, processes, runs
 from orchestrator.store.attempts import AttemptRow
 from orchestrator.store.events import read_events
+from orchestrator.store.superstep import Superstep, write_superstep
 from orchestrator.telemetry import Redactor, Tracing
 from orchestrator.worker import Registry
 from orchestrator.worker.runtime import WorkerRuntime
@@ -71,8 +72,9 @@ class Scene:
             **{"purpose": Purpose.WORK, **changes},
         )
         async with self.database.transaction() as connection:
-            await blobs.put_blobs(connection, TENANT, [payload, *map(Payload.of, blobs_too)])
-            await attempts.insert_attempts(connection, [order])
+            epoch = await connection.fetchval("SELECT epoch FROM runs WHERE id = $1", self.run_id)
+            payloads = [payload, *map(Payload.of, blobs_too)]
+            await write_superstep(connection, Superstep(self.run_id, TENANT, epoch, payloads=payloads, orders=[order]))
             await enqueue_permits(connection, [Permit(POOL)] * permits)
         await wake(self.database.pool, [pool_channel(POOL)])
         return order.id

@@ -1,0 +1,70 @@
+"""What a checkpoint gives back is what was written, and nothing but what this version knows."""
+
+import uuid
+
+import pytest
+from pydantic import ValidationError
+
+from orchestrator.domain.identity import AttemptId
+from orchestrator.domain.item import ItemState, Judge, Phase
+from orchestrator.domain.outcome import ErrorInfo
+from orchestrator.domain.payload import PayloadRef
+from orchestrator.domain.run import Patch, RunState, StepState, StepStatus, fold
+from orchestrator.domain.verdict import Verdict
+from orchestrator.supervisor.serde import StateSerializer
+
+SERDE = StateSerializer()
+REF = PayloadRef("ab" * 32, 12)
+ATTEMPT = AttemptId(uuid.UUID(int=7))
+FULL = Patch(
+    steps=(
+        StepState("s", StepStatus.FAILED, error=ErrorInfo("c", "error", "m"), output=REF, started_at=1_760_000_000.1),
+    ),
+    items=(
+        ItemState(
+            "s",
+            0,
+            Phase.VALIDATING,
+            rules_used=(0, 2),
+            with_=REF,
+            attempt=ATTEMPT,
+            judges=(Judge("links", Phase.RUNNING, ATTEMPT, 1, 0.25),),
+            verdicts=(Verdict(False, "näh\0", "cited", 0.0, {"found": [1, None]}),),
+            feedback=("again",),
+        ),
+    ),
+    agenda=(("s", 0),),
+    candidates=(),
+    revoked=(ATTEMPT,),
+    consumed=(1, 2**40),
+    cancelled=False,
+    started_at=0.0,
+)
+
+
+@pytest.mark.parametrize("patch", [Patch(), FULL])
+def test_a_patch_comes_back_as_it_was(patch: Patch) -> None:
+    back = SERDE.loads_typed(SERDE.dumps_typed(patch))
+    assert back == patch
+    assert repr(back) == repr(patch)  # its types, too
+
+
+def test_a_whole_state_comes_back() -> None:
+    state = fold(RunState(), [FULL])
+    back = SERDE.loads_typed(SERDE.dumps_typed(state))
+    assert (back.steps, back.settled, back.cancelled) == (state.steps, 1, False)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"colour":1}',
+        b'{"items":[{"step":"s","colour":1}]}',
+        b'{"items":[{"step":"s","verdicts":[{"passed":true,"colour":1}]}]}',
+        b'{"steps":[{"id":"s","status":"gone"}]}',
+        b'{"items":[{"step":"s","with_":{"sha256":"ab"}}]}',
+    ],
+)
+def test_what_is_not_known_is_refused(content: bytes) -> None:
+    with pytest.raises(ValidationError):
+        SERDE.loads_typed(("patch", content))

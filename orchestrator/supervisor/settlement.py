@@ -180,15 +180,25 @@ async def _chooser(draft: Draft, spec: StepSpec) -> ChooseRule:
     scope = await context.scope(draft.base, spec) if spec.on_error else {}
 
     def choose(error: ErrorInfo, used: tuple[int, ...]) -> tuple[int, ErrorRule] | None:
+        variables = {**scope, "error": error.as_json()}
         for place, rule in enumerate(spec.on_error):
-            if place in used or not _applies(context, rule, {**scope, "error": error.as_json()}):
-                continue
-            if rule.kind is RuleKind.CONTINUE:
-                draft.put_value(rule.output)
-            return place, rule
+            if place not in used and _applies(context, rule, variables):
+                return place, _with_output(draft, rule, variables)
         return None
 
     return choose
+
+
+def _with_output(draft: Draft, rule: ErrorRule, variables: dict[str, Any]) -> ErrorRule:
+    """A `continue` rule with its output rendered and stored; one that does not evaluate leaves the step failed."""
+    if rule.kind is not RuleKind.CONTINUE:
+        return rule
+    try:
+        rendered = draft.context.expressions.render(rule.output, variables)
+    except ExpressionError:
+        return ErrorRule(RuleKind.FAIL)
+    draft.put_value(rendered)
+    return replace(rule, output=rendered)
 
 
 def _applies(context: RunContext, rule: ErrorRule, variables: dict[str, Any]) -> bool:

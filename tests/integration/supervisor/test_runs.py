@@ -128,6 +128,8 @@ async def test_retries_end_at_their_limit(database_url, tmp_path):
             "succeeded",
             "existing",
         ),
+        ("{do: continue, output: {text: '${{ error.code }}'}}", "succeeded", "succeeded", "duplicate"),
+        ("{do: continue, output: {text: '${{ error.absent }}'}}", "failed", "failed", None),
         ("{if: error.code == 'other', do: continue}", "failed", "failed", None),
         ("{do: skip}", "succeeded", "skipped", None),
         ("{do: fail}", "failed", "failed", None),

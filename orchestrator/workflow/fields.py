@@ -8,9 +8,10 @@ from collections.abc import Collection, Sequence
 from orchestrator.workflow.durations import parse_duration
 from orchestrator.workflow.problems import Problems
 from orchestrator.workflow.suggestions import nearest, suggest
-from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar, kind_of
+from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar, kind_of, trap
 from orchestrator.workflow.yaml_nodes import Sequence as NodeSequence
 
+NOT_NAMES = frozenset({"yes", "no", "on", "off", "true", "false", "null"})
 NOT_YET = "is not supported yet"
 
 
@@ -48,6 +49,9 @@ def as_name(problems: Problems, node: Node, what: str, form: re.Pattern[str], me
     if text is not None and not form.fullmatch(text):
         problems.at(node, f"'{text[:60]}' is not a good name: {means}")
         return None
+    if text is not None and text.lower() in NOT_NAMES:
+        problems.at(node, f"'{text}' is not a good name: older YAML tools read it as true or false")
+        return None
     return text
 
 
@@ -65,7 +69,7 @@ class Fields:
             if key in later:
                 problems.at(node, f"'{key}' {NOT_YET}")
             elif key not in known:
-                problems.at(node, f"unknown key '{key[:60]}' in {where}", suggest(key, known))
+                problems.at(node, f"unknown key '{key[:60]}' in {where}", _meant(key, known))
                 self.misspelt.add(nearest(key, known) or "")
 
     def __contains__(self, key: str) -> bool:
@@ -96,7 +100,7 @@ class Fields:
         node = self.node(key)
         if node is None or (isinstance(node, Scalar) and isinstance(node.value, bool)):
             return node.value if isinstance(node, Scalar) else None
-        self.problems.at(node, f"'{key}' must be true or false, this is {kind_of(node)}")
+        self.problems.at(node, f"'{key}' must be true or false, this is {kind_of(node)}", trap(node, ["boolean"]))
         return None
 
     def integer(self, key: str, least: int, most: int) -> int | None:
@@ -155,6 +159,11 @@ def as_duration(problems: Problems, node: Node, what: str) -> float | None:
         problems.at(node, f"{what} must be longer than zero")
         return None
     return seconds
+
+
+def _meant(key: str, known: Sequence[str]) -> str:
+    """The key that was meant; or that it is the end of an expression which a comma has cut in two."""
+    return "put an expression with commas in quotes" if set(key) & set("()=<>!&|?.'\"") else suggest(key, known)
 
 
 def _near(text: str, options: Sequence[str]) -> str:

@@ -11,9 +11,10 @@ from orchestrator.workflow.model import API, ModelTier
 from orchestrator.workflow.policy_reader import read_layer, read_policies, read_policy_name
 from orchestrator.workflow.reading import ID, ID_MEANS, IDENTIFIER, IDENTIFIER_MEANS, Reading
 from orchestrator.workflow.schema_reader import read_schema
+from orchestrator.workflow.shapes import Shape
 from orchestrator.workflow.step_reader import Defaults, StepDraft, read_step
 from orchestrator.workflow.uses import Scope, Use, Uses
-from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar
+from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar, trap
 
 TOP = ("api", "name", "version", "description", "inputs", "outputs", "models", "policies", "defaults", "steps")
 LATER_TOP = ("use", "secrets", "budget", "finally", "validators")
@@ -69,8 +70,9 @@ def _inputs(reading: Reading, fields: Fields, draft: Draft) -> None:
         schema = read_schema(reading.problems, below, f"input '{name}'")
         draft.inputs[name] = schema or {}
         if schema and "default" in schema and isinstance(below, Mapping):
+            node, kinds = below.entries["default"], Shape(schema, schema).kinds
             for problem in value_problems(schema, schema["default"]):
-                reading.problems.at(below.entries["default"], f"the default does not fit: {problem}")
+                reading.problems.at(node, f"the default does not fit: {problem}", trap(node, kinds))
 
 
 def _models(reading: Reading, fields: Fields, draft: Draft) -> None:

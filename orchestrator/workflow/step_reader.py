@@ -22,7 +22,7 @@ from orchestrator.workflow.problems import LocatedText
 from orchestrator.workflow.reading import CEL_WORDS, IDENTIFIER, IDENTIFIER_MEANS, POOL, POOL_MEANS, Reading
 from orchestrator.workflow.schema_reader import read_schema
 from orchestrator.workflow.suggestions import suggest
-from orchestrator.workflow.uses import Scope, Use, Uses
+from orchestrator.workflow.uses import Checked, Scope, Use, Uses
 from orchestrator.workflow.validate_reader import read_validators
 from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar, kind_of
 
@@ -46,16 +46,22 @@ class Defaults:
 
 @dataclass(slots=True)
 class StepDraft:
-    """A step as written; `values` are the fields of its `StepSpec` that are known already."""
+    """A step as written; `values` are the fields of its `StepSpec` that are known already.
+
+    `checked` holds those of `uses` that are sound; `items` is what `foreach` goes over.
+    """
 
     id: str
     key: Scalar
     values: dict[str, Any] = field(default_factory=dict)
     uses: list[Use] = field(default_factory=list)
+    checked: list[Checked] = field(default_factory=list)
     needs: Needs = field(default_factory=dict)
     card: WorkerCard | None = None
     with_node: Mapping | None = None
     place: Node | None = None
+    items: Node | None = None
+    when: Node | None = None
 
 
 def read_step(reading: Reading, key: Scalar, node: Node, defaults: Defaults) -> StepDraft:
@@ -167,7 +173,7 @@ class _StepReader:
         return self.scope.plus(name, "index")
 
     def _items(self, fields: Fields) -> Any:
-        node = fields.require("items", "a list, or ${{ … }} that gives one")
+        node = self.draft.items = fields.require("items", "a list, or ${{ … }} that gives one")
         if node is None:
             return None
         if not isinstance(node, Scalar):
@@ -177,7 +183,10 @@ class _StepReader:
         if not isinstance(node.value, str) or "${{" not in node.value:
             self.problems.at(node, f"'items' must be a list, this is {kind_of(node)}", "write ${{ … }}")
             return None
+        before = len(self.uses.all)
         self.uses.text(self.problems.text_of(node), self.scope, "'items'", wants="LIST")
+        if not all(use.whole for use in self.uses.all[before:]):
+            self.problems.at(node, "'items' must be a list, an expression with text around it gives text")
         return node.value
 
     def _item_name(self, fields: Fields) -> str | None:
@@ -239,6 +248,7 @@ class _StepReader:
             self.draft.needs = read_needs(self.problems, needs)
         self._with_node("pool", lambda node: as_name(self.problems, node, "'pool'", POOL, POOL_MEANS))
         self._with_node("output", lambda node: read_schema(self.problems, node, "'output'"))
+        self.draft.when = self.fields.node("when")
         self._with_node("when", lambda node: self.uses.condition(node, self.scope, "'when'"))
         self._with_node("idempotency_key", self._idempotency_key)
         self._with_node("secrets", self._secrets)

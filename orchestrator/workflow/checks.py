@@ -76,7 +76,12 @@ class ExpressionCheck:
         if shape.kinds and kind not in broad(shape.kinds):
             self._note(use, 0, f"{use.what} must be {word}, this gives {words(shape.kinds)}")
 
+    def grammar(self, use: Use) -> None:
+        """Note what CEL alone finds in the expression of a definition; its names depend on the step that calls it."""
+        self._compile(use, EVERYWHERE | use.scope.names | {path.root for path in paths(use.expression)})
+
     def _note(self, use: Use, offset: int, message: str, suggestion: str = "") -> None:
+        message += f", in step '{use.scope.step}'" if use.shared else ""
         self.problems.inside(use.text, use.start + offset, message, suggestion)
 
     def _compile(self, use: Use, names: frozenset[str]) -> str | None:
@@ -85,7 +90,7 @@ class ExpressionCheck:
             return CHECKER.result_type(use.expression, names)
         except ExpressionError as error:
             hint = function_hint(error.message) or use.text.hint(error.message)
-            self._note(use, max(error.column - 1, 0), error.message, hint)
+            self.problems.inside(use.text, use.start + max(error.column - 1, 0), error.message, hint)
             return None
 
     def _path(self, use: Use, path: Path) -> None:

@@ -70,7 +70,7 @@ def parse_workflow(
             problems.at_line(0, 0, "the file is empty")
         raise WorkflowError(problems.found)
     draft = read_workflow(reading, root)
-    needs = _check(problems, draft)
+    needs = _check(reading, draft)
     if problems.found:
         raise WorkflowError(problems.found)
     workflow = Workflow(
@@ -82,10 +82,13 @@ def parse_workflow(
     return workflow.model_copy(update={"sha256": digest(workflow), "source": text, "folder": folder})
 
 
-def _check(problems: Problems, draft: Draft) -> dict[str, Needs]:
+def _check(reading: Reading, draft: Draft) -> dict[str, Needs]:
     """Check what takes the whole file; returns what each step waits for."""
+    problems = reading.problems
     shapes = StepShapes(draft.inputs, draft.steps)
     expressions = ExpressionCheck(problems, shapes, draft.steps)
+    for use in reading.definitions:
+        expressions.grammar(use)
     for step in draft.steps.values():
         step.checked = expressions.all(step.uses, step)
         check_with(problems, step, shapes)

@@ -47,6 +47,8 @@ def read_policies(reading: Reading, node: Node) -> None:
     mapping = as_mapping(problems, node, "'policies'")
     for name, below in mapping.entries.items() if mapping else ():
         body = as_mapping(problems, below, f"policy '{name}'")
+        if mapping is None or not reading.claims("policy", mapping.keys[name]):
+            continue
         if body is not None:
             fields = Fields(problems, body, f"policy '{name}'", known=("retry", "timeout"))
             reading.policies[name] = read_layer(problems, fields)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.workflow.fields import Fields, as_mapping, as_name
+from orchestrator.workflow.definitions_reader import read_definitions
+from orchestrator.workflow.fields import Fields, as_items, as_mapping, as_name
 from orchestrator.workflow.json_schema import value_problems
-from orchestrator.workflow.model import API, ModelTier
-from orchestrator.workflow.policy_reader import read_layer, read_policies, read_policy_name
+from orchestrator.workflow.model import API
+from orchestrator.workflow.policy_reader import read_layer, read_policy_name
 from orchestrator.workflow.reading import ID, ID_MEANS, IDENTIFIER, IDENTIFIER_MEANS, Reading
 from orchestrator.workflow.schema_reader import read_schema
 from orchestrator.workflow.shapes import Shape
@@ -16,8 +17,11 @@ from orchestrator.workflow.step_reader import Defaults, StepDraft, read_step
 from orchestrator.workflow.uses import Scope, Use, Uses
 from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar, trap
 
-TOP = ("api", "name", "version", "description", "inputs", "outputs", "models", "policies", "defaults", "steps")
-LATER_TOP = ("use", "secrets", "budget", "finally", "validators")
+TOP = (
+    "api", "name", "version", "description", "use", "inputs", "outputs", "secrets", "models", "policies", "validators",
+    "defaults", "steps",
+)  # fmt: skip
+LATER_TOP = ("budget", "finally")
 
 
 @dataclass(slots=True)
@@ -38,9 +42,9 @@ def read_workflow(reading: Reading, root: Node) -> Draft:
         fields = Fields(reading.problems, mapping, "the workflow", known=TOP, later=LATER_TOP)
         _head(reading, fields, draft)
         _inputs(reading, fields, draft)
-        _models(reading, fields, draft)
-        if (node := fields.node("policies")) is not None:
-            read_policies(reading, node)
+        _secrets(reading, fields, draft)
+        read_definitions(reading, fields)
+        draft.values["models"] = reading.models
         _steps(reading, fields, draft, _defaults(reading, fields))
         _outputs(reading, fields, draft)
     return draft
@@ -75,22 +79,15 @@ def _inputs(reading: Reading, fields: Fields, draft: Draft) -> None:
                 reading.problems.at(node, f"the default does not fit: {problem}", trap(node, kinds))
 
 
-def _models(reading: Reading, fields: Fields, draft: Draft) -> None:
-    node = fields.node("models")
-    mapping = as_mapping(reading.problems, node, "'models'") if node is not None else None
-    for name, below in mapping.entries.items() if mapping else ():
-        where = f"model '{name}'"
-        body = as_mapping(reading.problems, below, where, "write {model: small}")
-        reading.models[name] = ModelTier(model=name)
-        if body is None:
-            continue
-        tier = Fields(reading.problems, body, where, known=("model", "price_cap_usd"))
-        at, called = tier.require("model", "a tier of configs/models.yaml"), tier.text("model")
-        if at is not None and called is not None:
-            reading.tier(at, called, own=False)
-            cap = tier.number("price_cap_usd", 0, 1_000_000)
-            reading.models[name] = ModelTier(model=called, price_cap_usd=cap)
-    draft.values["models"] = reading.models
+def _secrets(reading: Reading, fields: Fields, draft: Draft) -> None:
+    node = fields.node("secrets")
+    for item in as_items(reading.problems, node, "'secrets'", "write [API_KEY]") or () if node is not None else ():
+        name = as_name(reading.problems, item, "a secret", IDENTIFIER, IDENTIFIER_MEANS)
+        if name in reading.secrets:
+            reading.problems.at(item, f"secret '{name}' is named twice")
+        elif name is not None:
+            reading.secrets[name] = item
+    draft.values["secrets"] = tuple(reading.secrets)
 
 
 def _defaults(reading: Reading, fields: Fields) -> Defaults:

@@ -264,5 +264,11 @@ class _StepReader:
 
     def _secrets(self, node: Node) -> tuple[str, ...]:
         items = as_items(self.problems, node, "'secrets'", "write [API_KEY]") or ()
-        names = (as_name(self.problems, item, "a secret", IDENTIFIER, IDENTIFIER_MEANS) for item in items)
+        names = []
+        for item in items:
+            name = as_name(self.problems, item, "a secret", IDENTIFIER, IDENTIFIER_MEANS)
+            if name is not None and name not in self.reading.secrets:
+                hint = suggest(name, self.reading.secrets) or f"write secrets: [{name}] at the top"
+                self.problems.at(item, f"secret '{name}' is not among the workflow's 'secrets'", hint)
+            names.append(name)
         return tuple(name for name in names if name)

@@ -56,6 +56,8 @@ class StepShapes:
             if draft.id not in self._names:
                 self._names[draft.id] = self._of_draft(draft)
             known = {**known, **self._names[draft.id]}
+            if draft.with_node is not None and ("with" in seen or "input" in seen):
+                known["with"] = known["input"] = self.of_node(draft.with_node, known)
         return {name: shape for name, shape in known.items() if name in seen or name in EVERYWHERE}
 
     def of_node(self, node: Node, names: Dict[str, Shape | None]) -> Shape | None:
@@ -104,6 +106,4 @@ class StepShapes:
             items = self.of_node(draft.items, outside) if draft.items is not None else None
             items = items and items.resolved()
             found[foreach.as_] = items.items if items is not None and items.kinds == {"array"} else None
-        if draft.with_node is not None:
-            found["with"] = found["input"] = self.of_node(draft.with_node, {**outside, **found})
         return found

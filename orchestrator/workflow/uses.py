@@ -41,7 +41,8 @@ class Scope:
 class Use:
     """One expression at its place.
 
-    `wants` is the CEL type that its value must have, or an empty string; `whole` is False where text surrounds it.
+    `wants` is the CEL type that its value must have, or an empty string; `whole` is False where text surrounds it;
+    `shared` says that it belongs to a named validator, which several steps may call.
     """
 
     expression: str
@@ -51,6 +52,7 @@ class Use:
     what: str
     wants: str = ""
     whole: bool = True
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

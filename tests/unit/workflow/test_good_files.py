@@ -50,7 +50,7 @@ def test_an_agent(workflow):
     )  # fmt: skip
     assert plan.prompt == "Split ${{ inputs.topic }}\ninto ${{ inputs.max_sources }} questions.\n"
     assert plan.needs == {}
-    assert plan.line == 23
+    assert plan.line == 24
 
 
 def test_a_worker_with_foreach(workflow):

@@ -209,7 +209,8 @@ def _critical(workflow: Workflow, steps: Mapping[str, StepForecast]) -> tuple[tu
 def _longest(workflow: Workflow, figures: Mapping[str, Figure]) -> Total:
     known = {name: each.value for name, each in figures.items() if each.value is not None and not each.each}
     missing = tuple(name for name in figures if name not in known)
-    return Total(critical_path(workflow, known)[1] if known else None, missing=missing)
+    longest = critical_path(workflow, known)[1]
+    return Total(longest if longest or not missing else None, missing=missing)
 
 
 def _pools(steps: Mapping[str, StepForecast]) -> tuple[PoolForecast, ...]:

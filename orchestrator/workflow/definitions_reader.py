@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.workflow.fields import Fields, as_items, as_mapping, as_name, as_text
-from orchestrator.workflow.model import API, ModelTier
+from orchestrator.workflow.language import API, MODEL, USED
+from orchestrator.workflow.model import ModelTier
 from orchestrator.workflow.policy_reader import read_policies
 from orchestrator.workflow.problems import Problems
 from orchestrator.workflow.reading import ID, ID_MEANS, Definition, Reading, why_unreadable
@@ -14,8 +15,6 @@ from orchestrator.workflow.uses import Scope, Uses
 from orchestrator.workflow.validate_reader import read_definition
 from orchestrator.workflow.yaml_nodes import LONGEST_TEXT, Node, read_yaml
 
-DEFINED = ("use", "models", "policies", "validators")
-USED = ("api", *DEFINED)
 MOST_USED = 100
 
 
@@ -81,7 +80,7 @@ def _read_used(reading: Reading, text: str, trail: tuple[Path, ...]) -> None:
         return
     fields = Fields(problems, mapping, "a file that is used", known=USED)
     if fields.require("api", f"api: {API}") is not None:
-        fields.choice("api", [API])
+        fields.choice("api")
     read_definitions(reading, fields, trail)
 
 
@@ -95,11 +94,11 @@ def _models(reading: Reading, node: Node) -> None:
         reading.models[name] = ModelTier(model=name)
         if body is None:
             continue
-        tier = Fields(reading.problems, body, where, known=("model", "price_cap_usd"))
+        tier = Fields(reading.problems, body, where, known=MODEL)
         at, called = tier.require("model", "a tier of configs/models.yaml"), tier.text("model")
         if at is not None and called is not None:
             reading.tier(at, called, own=False)
-            cap = tier.number("price_cap_usd", 0, 1_000_000)
+            cap = tier.number("price_cap_usd")
             reading.models[name] = ModelTier(model=called, price_cap_usd=cap)
 
 

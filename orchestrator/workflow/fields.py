@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from orchestrator.workflow.durations import parse_duration
+from orchestrator.workflow.language import Section
 from orchestrator.workflow.problems import Problems
 from orchestrator.workflow.suggestions import nearest, suggest
 from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar, kind_of, trap
@@ -59,11 +60,12 @@ class Fields:
     """The fields of one mapping. Unknown keys are noted at once; every getter returns None after a mistake."""
 
     def __init__(
-        self, problems: Problems, mapping: Mapping, where: str, *, known: Sequence[str], later: Collection[str] = ()
+        self, problems: Problems, mapping: Mapping, where: str, *, known: Section, later: Collection[str] = ()
     ) -> None:
         self.problems = problems
         self.mapping = mapping
         self.where = where
+        self.section = known
         self.misspelt: set[str] = set()
         for key, node in mapping.keys.items():
             if key in later:
@@ -103,33 +105,36 @@ class Fields:
         self.problems.at(node, f"'{key}' must be true or false, this is {kind_of(node)}", trap(node, ["boolean"]))
         return None
 
-    def integer(self, key: str, least: int, most: int) -> int | None:
-        """A whole number within bounds."""
+    def integer(self, key: str) -> int | None:
+        """A whole number within the bounds of its key."""
         node = self.node(key)
         if node is None:
             return None
         value = node.value if isinstance(node, Scalar) else None
+        least, most = self.section.bounds(key)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             self.problems.at(node, f"'{key}' must be a whole number from {least} to {most}")
             return None
         return value
 
-    def number(self, key: str, least: float, most: float) -> float | None:
-        """A number within bounds."""
+    def number(self, key: str) -> float | None:
+        """A number within the bounds of its key."""
         node = self.node(key)
         if node is None:
             return None
         value = node.value if isinstance(node, Scalar) else None
+        least, most = self.section.bounds(key)
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
             self.problems.at(node, f"'{key}' must be a number from {least:g} to {most:g}")
             return None
         return float(value)
 
-    def choice(self, key: str, options: Sequence[str]) -> str | None:
-        """One of a few words."""
+    def choice(self, key: str) -> str | None:
+        """One of the words that its key takes."""
         node = self.node(key)
         if node is None or (text := as_text(self.problems, node, f"'{key}'")) is None:
             return None
+        options = self.section.options(key)
         if text not in options:
             listed = ", ".join(options)
             self.problems.at(node, f"'{key}' must be one of {listed}, not '{text[:60]}'", _near(text, options))
@@ -161,7 +166,7 @@ def as_duration(problems: Problems, node: Node, what: str) -> float | None:
     return seconds
 
 
-def _meant(key: str, known: Sequence[str]) -> str:
+def _meant(key: str, known: Section) -> str:
     """The key that was meant; or that it is the end of an expression which a comma has cut in two."""
     return "put an expression with commas in quotes" if set(key) & set("()=<>!&|?.'\"") else suggest(key, known)
 

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from orchestrator.domain.policy import ErrorRule, Remedy, RetryPolicy, Timeouts
 from orchestrator.workflow.inputs import resolve_inputs
 
-API = "orchestrator/v1"
 OUTCOMES = ("succeeded", "failed", "skipped")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.workflow.definitions_reader import read_definitions
 from orchestrator.workflow.fields import Fields, as_items, as_mapping, as_name
 from orchestrator.workflow.json_schema import value_problems
-from orchestrator.workflow.model import API
+from orchestrator.workflow.language import API, DEFAULTS, WORKFLOW
 from orchestrator.workflow.policy_reader import read_layer, read_policy_name
 from orchestrator.workflow.reading import ID, ID_MEANS, IDENTIFIER, IDENTIFIER_MEANS, Reading
 from orchestrator.workflow.schema_reader import read_schema
@@ -17,10 +17,6 @@ from orchestrator.workflow.step_reader import Defaults, StepDraft, read_step
 from orchestrator.workflow.uses import Scope, Use, Uses
 from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar, trap
 
-TOP = (
-    "api", "name", "version", "description", "use", "inputs", "outputs", "secrets", "models", "policies", "validators",
-    "defaults", "steps",
-)  # fmt: skip
 LATER_TOP = ("budget", "finally")
 
 
@@ -39,7 +35,7 @@ def read_workflow(reading: Reading, root: Node) -> Draft:
     draft = Draft()
     mapping = as_mapping(reading.problems, root, "a workflow")
     if mapping is not None:
-        fields = Fields(reading.problems, mapping, "the workflow", known=TOP, later=LATER_TOP)
+        fields = Fields(reading.problems, mapping, "the workflow", known=WORKFLOW, later=LATER_TOP)
         _head(reading, fields, draft)
         _inputs(reading, fields, draft)
         _secrets(reading, fields, draft)
@@ -53,7 +49,7 @@ def read_workflow(reading: Reading, root: Node) -> Draft:
 def _head(reading: Reading, fields: Fields, draft: Draft) -> None:
     problems = reading.problems
     if fields.require("api", f"api: {API}") is not None:
-        fields.choice("api", [API])
+        fields.choice("api")
     name = fields.require("name", "name: my_workflow")
     if name is not None:
         draft.values["name"] = as_name(problems, name, "'name'", ID, ID_MEANS)
@@ -95,8 +91,7 @@ def _defaults(reading: Reading, fields: Fields) -> Defaults:
     mapping = as_mapping(reading.problems, node, "'defaults'") if node is not None else None
     if mapping is None:
         return Defaults()
-    known = ("policy", "retry", "timeout", "model")
-    below = Fields(reading.problems, mapping, "'defaults'", known=known)
+    below = Fields(reading.problems, mapping, "'defaults'", known=DEFAULTS)
     model = below.node("model")
     if model is not None:
         reading.model(model)

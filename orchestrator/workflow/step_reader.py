@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.domain.worker import AGENT_POOL, AGENT_WORKER, DEFAULT_POOL, WorkerCard, WorkerKind
 from orchestrator.workflow.fields import NOT_YET, Fields, as_items, as_mapping, as_name, as_text
+from orchestrator.workflow.language import FOREACH, KINDS, PROMPT_FILE, STEP, Section
 from orchestrator.workflow.model import ForeachSpec, ValidatorSpec
 from orchestrator.workflow.needs_reader import Needs, read_needs
 from orchestrator.workflow.policy_reader import (
@@ -26,11 +27,6 @@ from orchestrator.workflow.uses import Checked, Scope, Use, Uses
 from orchestrator.workflow.validate_reader import read_validators
 from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar, kind_of
 
-ANY_STEP = (
-    "kind", "description", "needs", "when", "with", "foreach", "output", "validate", "on_invalid", "retry", "timeout",
-    "policy", "on_error", "secrets", "pool", "priority", "idempotency_key",
-)  # fmt: skip
-ONLY = {"worker": ("worker",), "agent": ("model", "prompt", "system")}
 LATER_KEYS = ("repeat", "tools", "max_turns", "rate", "budget")
 LATER_KINDS = ("workflow", "plan", "human")
 RESERVED = frozenset({"inputs", "steps", "run", "with", "index", "input", "output", "error", "previous"})
@@ -81,8 +77,8 @@ def _kind(reading: Reading, draft: StepDraft, mapping: Mapping) -> str | None:
     kind = as_text(reading.problems, node, "'kind'")
     if kind in LATER_KINDS:
         reading.problems.at(node, f"kind '{kind}' {NOT_YET}", "known: agent, worker")
-    elif kind is not None and kind not in ONLY:
-        reading.problems.at(node, f"unknown kind '{kind[:60]}'", suggest(kind, [*ONLY, *LATER_KINDS]))
+    elif kind is not None and kind not in KINDS:
+        reading.problems.at(node, f"unknown kind '{kind[:60]}'", suggest(kind, [*KINDS, *LATER_KINDS]))
     else:
         return kind
     return None
@@ -95,10 +91,11 @@ class _StepReader:
         self.reading, self.draft, self.defaults = reading, draft, defaults
         self.problems = reading.problems
         self.agent = kind == "agent"
-        foreign = [key for other, keys in ONLY.items() if other != kind for key in keys]
-        known = (*ANY_STEP, *ONLY[kind])
-        self.fields = Fields(self.problems, mapping, f"step '{draft.id}'", known=(*known, *foreign), later=LATER_KEYS)
-        self.fields.forbid(foreign, f"does not go with kind '{kind}'")
+        own = KINDS[kind].keys
+        foreign = {name: key for section in KINDS.values() for name, key in section.keys.items() if name not in own}
+        known = Section({**STEP.keys, **own, **foreign})
+        self.fields = Fields(self.problems, mapping, f"step '{draft.id}'", known=known, later=LATER_KEYS)
+        self.fields.forbid(list(foreign), f"does not go with kind '{kind}'")
         self.uses = Uses(self.problems)
         self.scope = Scope(draft.id)
         self.values = draft.values
@@ -155,13 +152,12 @@ class _StepReader:
         mapping = as_mapping(self.problems, node, "'foreach'", hint) if node is not None else None
         if mapping is None:
             return self.scope
-        known = ("items", "as", "max_parallel", "on_item_error", "min_success")
-        fields = Fields(self.problems, mapping, "'foreach'", known=known)
+        fields = Fields(self.problems, mapping, "'foreach'", known=FOREACH)
         items = self._items(fields)
         name = self._item_name(fields)
-        policy = fields.choice("on_item_error", ["fail", "collect"]) or "fail"
-        parallel = fields.integer("max_parallel", 1, 100_000)
-        share = fields.number("min_success", 0, 1)
+        policy = fields.choice("on_item_error") or "fail"
+        parallel = fields.integer("max_parallel")
+        share = fields.number("min_success")
         if share is not None and policy != "collect":
             self.problems.at(mapping.keys["min_success"], "'min_success' goes with 'on_item_error: collect' only")
         if name is None:
@@ -221,7 +217,7 @@ class _StepReader:
     def _prompt(self, key: str) -> LocatedText | None:
         node = self.fields.node(key)
         if isinstance(node, Mapping):
-            fields = Fields(self.problems, node, f"'{key}'", known=("file",))
+            fields = Fields(self.problems, node, f"'{key}'", known=PROMPT_FILE)
             file = fields.require("file")
             return None if file is None else self.reading.prompt_file(file)
         if node is None or as_text(self.problems, node, f"'{key}'") is None or not isinstance(node, Scalar):
@@ -242,7 +238,7 @@ class _StepReader:
 
     def _plain_fields(self) -> None:
         self._set("description", self.fields.text("description"))
-        self._set("priority", self.fields.integer("priority", -1_000_000, 1_000_000))
+        self._set("priority", self.fields.integer("priority"))
         self._with_node("validate", self._validators, "validators")
         if (needs := self.fields.node("needs")) is not None:
             self.draft.needs = read_needs(self.problems, needs)

@@ -6,14 +6,13 @@ from dataclasses import replace
 
 from orchestrator.domain.worker import VALIDATOR_POOL, WorkerKind
 from orchestrator.workflow.fields import Fields, as_items, as_mapping
+from orchestrator.workflow.language import CHECK, STEP_CHECK
 from orchestrator.workflow.model import ValidatorSpec
 from orchestrator.workflow.reading import Reading
 from orchestrator.workflow.suggestions import suggest
 from orchestrator.workflow.uses import Scope, Uses
 from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar
 
-DEFINED = ("expr", "worker", "message", "timeout")
-KNOWN = ("name", *DEFINED)
 LATER = ("judge",)
 
 
@@ -33,7 +32,7 @@ def read_validators(reading: Reading, uses: Uses, node: Node, scope: Scope) -> t
 
 def read_definition(reading: Reading, uses: Uses, body: Mapping, name: str, scope: Scope) -> ValidatorSpec | None:
     """One entry of the workflow's own `validators`, or of a file that it uses."""
-    fields = Fields(reading.problems, body, f"validator '{name}'", known=DEFINED, later=LATER)
+    fields = Fields(reading.problems, body, f"validator '{name}'", known=CHECK, later=LATER)
     return _validator(reading, uses, fields, name, scope)
 
 
@@ -43,7 +42,7 @@ def _entry(reading: Reading, uses: Uses, item: Node, scope: Scope) -> ValidatorS
     mapping = as_mapping(reading.problems, item, "an entry of 'validate'", "write {expr: …} or {worker: name}")
     if mapping is None:
         return None
-    fields = Fields(reading.problems, mapping, "'validate'", known=KNOWN, later=LATER)
+    fields = Fields(reading.problems, mapping, "'validate'", known=STEP_CHECK, later=LATER)
     name = fields.text("name")
     if name == "output schema":
         reading.problems.at(mapping.entries["name"], "'output schema' is the name of the check of 'output' itself")

@@ -15,6 +15,7 @@ def forecast_json(forecast: Forecast, *, past: str) -> dict[str, Any]:
         "workflow": workflow.name,
         "version": workflow.version,
         "sha256": workflow.sha256,
+        "inputs_not_given": list(forecast.inputs_not_given),
         "steps": [_step(step) for step in forecast.steps],
         "waves": [list(wave) for wave in forecast.waves],
         "critical_path": {"steps": list(forecast.critical_path), "by": forecast.critical_by},

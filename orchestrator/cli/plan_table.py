@@ -36,7 +36,7 @@ def print_forecast(console: Console, forecast: Forecast, *, past: str) -> None:
     console.print(Text("where the figures come from", style="dim"))
     for line in _sources(forecast):
         console.print(f"  {line}", markup=False, soft_wrap=True)
-    if any(step.prompt is None and step.expected_cost.value is None for step in forecast.steps):
+    if _uncounted(forecast, "expected_cost"):
         console.print("  workers: what their own model calls cost is known from past runs only", soft_wrap=True)
     console.print(f"  {past}", markup=False, soft_wrap=True)
 
@@ -90,12 +90,14 @@ def _pair(expected: Figure, worst: Figure, text: Callable[[float | None], str]) 
 
 
 def _summary(forecast: Forecast) -> Iterator[tuple[str, str]]:
+    if forecast.inputs_not_given:
+        yield "not given", f"the inputs {', '.join(forecast.inputs_not_given)}; a run needs them"
     yield "critical path *", f"{' → '.join(forecast.critical_path)} (by {forecast.critical_by})"
     for pool in forecast.pools:
         yield f"pool {pool.pool}", f"{', '.join(pool.steps)}: {_most(pool.attempts)}"
     yield "attempts", _most(forecast.attempts)
-    yield "cost", f"expected {_total(forecast.expected_cost, cost_text)}"
-    yield "", f"at worst {_total(forecast.worst_cost, cost_text)}"
+    yield "cost", f"expected {_total(forecast.expected_cost, cost_text)}{_uncounted(forecast, 'expected_cost')}"
+    yield "", f"at worst {_total(forecast.worst_cost, cost_text)}{_uncounted(forecast, 'worst_cost')}"
     yield "time", f"expected {_total(forecast.expected_seconds, duration_text)}"
     yield "", f"at worst {_total(forecast.worst_seconds, duration_text)}, not counting waits in queues"
     yield "asks a person", ", ".join(forecast.asks) or "never"
@@ -112,6 +114,11 @@ def _total(total: Total, text: Callable[[float | None], str]) -> str:
     parts += [f"{text(value)} for each item of {step}" for step, value in total.each]
     parts += [f"what {_some(total.missing)} takes"] if total.missing else []
     return " + ".join(parts)
+
+
+def _uncounted(forecast: Forecast, figure: str) -> str:
+    unknown = any(step.prompt is None and getattr(step, figure).value is None for step in forecast.steps)
+    return ", not counting workers' own model calls" if unknown else ""
 
 
 def _some(steps: tuple[str, ...]) -> str:

@@ -76,6 +76,7 @@ class Forecast:
     """
 
     workflow: Workflow
+    inputs: Mapping[str, Any]
     steps: tuple[StepForecast, ...]
     waves: tuple[tuple[str, ...], ...]
     critical_path: tuple[str, ...]
@@ -92,13 +93,18 @@ class Forecast:
         """The steps that would ask a person."""
         return tuple(step.spec.id for step in self.steps if step.asks)
 
+    @property
+    def inputs_not_given(self) -> tuple[str, ...]:
+        """The inputs that a run would need besides those that the forecast was made with."""
+        return tuple(name for name in self.workflow.inputs if name not in self.inputs)
+
 
 def forecast(workflow: Workflow, inputs: Mapping[str, Any], facts: Facts) -> Forecast:
     """Work out what a run would do.
 
     Args:
         workflow: checked.
-        inputs: as `Workflow.check_inputs` gives them.
+        inputs: as `Workflow.check_inputs` gives them; one that is left out is not known.
         facts: prices, timeouts, past runs.
     """
     preview = Preview(workflow, inputs, facts.tenant)
@@ -113,7 +119,7 @@ def forecast(workflow: Workflow, inputs: Mapping[str, Any], facts: Facts) -> For
             found[name] = _skipped(spec, wave_of[name], skipped[name])
         else:
             found[name] = _step(spec, wave_of[name], preview, facts, condition)
-    return _whole(workflow, {name: found[name] for name in workflow.steps})
+    return _whole(workflow, inputs, {name: found[name] for name in workflow.steps})
 
 
 def _skip(spec: StepSpec, condition: Known, skipped: Mapping[str, str]) -> str:
@@ -169,7 +175,7 @@ def _attempts(one_item: int, count: int | None) -> Figure:
     return Figure(one_item * count, "retries, revisions, escalations" + (" and items" if count != 1 else ""))
 
 
-def _whole(workflow: Workflow, steps: dict[str, StepForecast]) -> Forecast:
+def _whole(workflow: Workflow, inputs: Mapping[str, Any], steps: dict[str, StepForecast]) -> Forecast:
     path, by = _critical(workflow, steps)
     marked = tuple(_marked(step, path) for step in steps.values())
     agents = {name for name, step in steps.items() if step.spec.worker == AGENT_WORKER}
@@ -181,6 +187,7 @@ def _whole(workflow: Workflow, steps: dict[str, StepForecast]) -> Forecast:
 
     return Forecast(
         workflow=workflow,
+        inputs=inputs,
         steps=marked,
         waves=tuple(tuple(wave) for wave in waves(workflow)),
         critical_path=path,

@@ -52,7 +52,7 @@ class Preview:
 
     Args:
         workflow: checked.
-        inputs: of the run, with defaults.
+        inputs: of the run, with defaults; one that is not there is not known.
         tenant: whose run it would be.
     """
 
@@ -135,7 +135,15 @@ class Preview:
 
     def _unknown(self, error: ExpressionError, scope: Mapping[str, Any]) -> Known:
         """An expression that fails because it reads what is not there yet; else it would fail in the run, too."""
-        read = [path for path in paths(error.expression) if path.root == "with" or path.root not in scope]
-        later = [path for path in read if path.root in ("steps", "with")]  # the others are, mostly, a macro's own names
+        given = self._scope["inputs"]
+        read = [
+            path
+            for path in paths(error.expression)
+            if path.root == "with"
+            or path.root not in scope
+            or (path.root == "inputs" and path.fields and path.fields[0] not in given)
+        ]
+        # What is none of these is mostly a name of a macro's own.
+        later = [path for path in read if path.root in ("steps", "with", "inputs")]
         reads = dict.fromkeys(".".join((path.root, *path.fields[:1])) for path in later or read)
         return Known(False, reads=tuple(reads)) if reads else Known(False, trouble=error.message)

@@ -13,6 +13,12 @@ UNVERSIONED = "0"
 """The version of a workflow that gives none."""
 
 MOVING_SUFFIX = "-dev"
+DERIVED = frozenset({"line", "sha256", "refs", "payloads", "output_refs"})
+"""Keys of a definition that no person wrote, or that stand for the whole."""
+
+IN_FILE = {"validators": "validate", "with_": "with"}
+"""What the file calls a key of the definition."""
+
 _MISSING = object()
 
 
@@ -42,9 +48,12 @@ def differences(stored: dict[str, Any], workflow: Workflow, *, most: int = 3) ->
 
 
 def _shown(definition: dict[str, Any]) -> dict[str, Any]:
-    """Without what no person wrote, or what stands for the whole."""
-    steps = {name: {k: v for k, v in step.items() if k != "line"} for name, step in definition["steps"].items()}
-    return {key: value for key, value in definition.items() if key != "sha256"} | {"steps": steps}
+    """As its file says it: without what follows from the rest, and with the file's own keys."""
+    steps = {
+        name: {IN_FILE.get(key, key): value for key, value in step.items() if key not in DERIVED}
+        for name, step in definition["steps"].items()
+    }
+    return {key: value for key, value in definition.items() if key not in DERIVED} | {"steps": steps}
 
 
 def _paths(old: Any, new: Any, path: tuple[str, ...]) -> Iterator[str]:
@@ -54,6 +63,6 @@ def _paths(old: Any, new: Any, path: tuple[str, ...]) -> Iterator[str]:
             yield ".".join(path)
         return
     for key in dict.fromkeys((*new, *old)):
-        yield from _paths(old.get(key, _MISSING), new.get(key, _MISSING), (*path, key.rstrip("_")))
+        yield from _paths(old.get(key, _MISSING), new.get(key, _MISSING), (*path, key))
     if old == new and list(old) != list(new):
         yield ".".join((*path, "order"))

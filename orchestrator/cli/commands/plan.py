@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestrator.cli.inputs import gather_inputs
 from orchestrator.cli.invocation import Invocation, read_registry, read_workflow
 from orchestrator.errors import InputError
+
+if TYPE_CHECKING:
+    from orchestrator.workflow import Workflow
 
 
 class PlanFormat(StrEnum):
@@ -56,7 +59,7 @@ def plan(
     settings = invocation.settings()
     registry = read_registry(settings)
     workflow = read_workflow(settings, registry, graph)
-    values = workflow.check_inputs(gather_inputs(workflow.inputs, inputs or [], inputs_file))
+    values = _known_inputs(workflow, gather_inputs(workflow.inputs, inputs or [], inputs_file))
     facts, told_by = gather_facts(settings, registry, workflow, tenant=tenant or settings.tenant, past=past)
     found = forecast(workflow, values, facts)
     if as_json:
@@ -72,3 +75,13 @@ def plan(
         from orchestrator.cli.plan_table import print_forecast
 
         print_forecast(stdout_console(), found, past=told_by)
+
+
+def _known_inputs(workflow: Workflow, given: dict[str, Any]) -> dict[str, Any]:
+    """The inputs with their defaults, checked; required ones may be left out of a plan.
+
+    Raises:
+        InputsInvalid: one that was given is unknown or wrong.
+    """
+    known = {name: schema for name, schema in workflow.inputs.items() if name in given or "default" in schema}
+    return workflow.model_copy(update={"inputs": known}).check_inputs(given)

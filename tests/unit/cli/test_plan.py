@@ -105,11 +105,21 @@ def test_inputs_change_the_plan(project: Path) -> None:
     assert [name for name, step in steps.items() if step["skipped"]] == []
 
 
+def test_a_required_input_may_be_left_out_of_a_plan(project: Path) -> None:
+    text = ODD.replace("type: array, items: {type: string}, default: [a, b]", "type: array, items: {type: string}")
+    (project / "graphs" / "odd.yaml").write_text(text)
+    data = json.loads(plan(project, "odd", "--json").output)
+    assert data["inputs_not_given"] == ["names"]
+    assert data["steps"][0]["items"] == {"value": None, "each": False, "source": "reads inputs.names"}
+    assert data["steps"][0]["troubles"] == []
+    assert "not given       the inputs names; a run needs them" in plan(project, "odd").output
+
+
 def test_the_json_has_every_figure_with_its_source(project: Path) -> None:
     data = json.loads(plan(project, "odd", "--json", "--no-past").output)
     assert list(data) == [
-        "workflow", "version", "sha256", "steps", "waves", "critical_path", "pools", "asks", "attempts_at_most", "cost",
-        "seconds", "past_runs",
+        "workflow", "version", "sha256", "inputs_not_given", "steps", "waves", "critical_path", "pools", "asks",
+        "attempts_at_most", "cost", "seconds", "past_runs",
     ]  # fmt: skip
     assert data["waves"] == [["end"], ["style"], ["class", "graph"], ["subgraph"]]
     assert data["critical_path"] == {"steps": ["end", "style", "class", "subgraph"], "by": "timeouts"}

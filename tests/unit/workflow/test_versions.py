@@ -34,6 +34,8 @@ def test_a_version_that_promises_nothing(version, moving):
         ("{text:", "{body:", ["steps.send.with"]),
         ("inputs: {to: {type: string}}", "inputs: {to: {type: string}, cc: {type: string, default: x}}", ["inputs.cc"]),
         ("1.0.0", "1.1.0", ["version"]),
+        ("steps.write.output }}", "steps.write.output.text }}", ["steps.send.with"]),
+        ('"${{ inputs.to }}"}}', '"${{ inputs.to }}"}, validate: [{name: x, expr: "true"}]}', ["steps.write.validate"]),
         ("  send:", "  post:", ["steps.post", "steps.send"]),
     ],
 )

@@ -133,7 +133,21 @@ def _skip(spec: StepSpec, condition: Known, skipped: Mapping[str, str]) -> str:
 
 def _skipped(spec: StepSpec, wave: int, why: str) -> StepForecast:
     none = Figure(0, "skipped")
-    return StepForecast(spec, wave, why, False, None, ladder_of(spec), none, none, None, none, none, none, none)
+    return StepForecast(
+        spec=spec,
+        wave=wave,
+        skipped=why,
+        conditional=False,
+        items=None,
+        ladder=ladder_of(spec),
+        attempts=none,
+        verdicts=none,
+        prompt=None,
+        expected_cost=none,
+        worst_cost=none,
+        expected_seconds=none,
+        worst_seconds=none,
+    )
 
 
 def _step(spec: StepSpec, wave: int, preview: Preview, facts: Facts, condition: Known) -> StepForecast:

@@ -26,7 +26,9 @@ def validate(
     against_running: Annotated[
         bool,
         typer.Option(
-            "--against-running", help="Say which unfinished runs keep another definition; 2 if a run would be refused."
+            "--against-running",
+            help="Say which unfinished runs in the database keep another definition; exit code 2 when a run of this one "
+            "would be refused.",
         ),
     ] = False,
     tenant: Annotated[str | None, typer.Option("--tenant", help="Whose runs; the project's own by default.")] = None,

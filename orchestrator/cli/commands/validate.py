@@ -27,8 +27,8 @@ def validate(
         bool,
         typer.Option(
             "--against-running",
-            help="Say which unfinished runs in the database keep another definition; exit code 2 when a run of this one "
-            "would be refused.",
+            help="Say which unfinished runs in the database keep another definition; exit code 2 when a run of "
+            "this one would be refused.",
         ),
     ] = False,
     tenant: Annotated[str | None, typer.Option("--tenant", help="Whose runs; the project's own by default.")] = None,

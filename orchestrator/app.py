@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.client import Client, RunHandle, RunResult
+from orchestrator.client import Client, PinnedRuns, RunHandle, RunResult
 from orchestrator.domain.identity import RunId
 from orchestrator.domain.worker import Catalogue
 from orchestrator.errors import NotFound
@@ -152,6 +152,7 @@ class Orchestrator:
             WorkflowError: the workflow has mistakes.
             InputsInvalid: the inputs do not fit it.
             NotFound: there is no such workflow.
+            VersionTaken: unfinished runs hold another definition under the workflow's name and version.
         """
         return await self._parts.client.submit(
             await self.load(workflow),
@@ -200,6 +201,10 @@ class Orchestrator:
     async def list_runs(self, *, tenant: str | None = None, status: str | None = None, limit: int = 50) -> list[RunRow]:
         """The newest runs first."""
         return await self._parts.client.list(tenant=tenant, status=status, limit=limit)
+
+    async def pinned_runs(self, workflow: Workflow, *, tenant: str | None = None) -> list[PinnedRuns]:
+        """The unfinished runs of the workflow's name, of a tenant or of all (None), that keep another definition."""
+        return await self._parts.client.pinned_runs(workflow, tenant=tenant)
 
     async def serve_supervisor(self, stop: asyncio.Event) -> list[RunId]:
         """Host runs until `stop` is set; gives those that were handed back unfinished."""

@@ -7,6 +7,7 @@ OrchestratorError
 │   ├── ProjectError                the project's mark, config or workers
 │   ├── NotFound                    a run, workflow, worker or model that does not exist
 │   └── Conflict                    the request fits no longer (already ended, already answered)
+│       └── VersionTaken            unfinished runs hold another definition under the same name and version
 ├── ServiceError                    exit 3: something that we depend on could not be reached
 │   ├── DatabaseUnavailable
 │   ├── SchemaOutOfDate
@@ -104,6 +105,16 @@ class Conflict(InputError):
     """The request fits no longer: the run has ended, or the step has been answered."""
 
     code = "ORC-150"
+
+
+class VersionTaken(Conflict):
+    """Unfinished runs hold another definition of the workflow under the same name and version."""
+
+    code = "ORC-151"
+    remedy = (
+        "raise `version` in the file, or let it end with -dev while you edit it; `orchestrator validate GRAPH "
+        "--against-running` shows the runs, which go on as they began"
+    )
 
 
 class ServiceError(OrchestratorError):

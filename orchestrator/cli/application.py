@@ -15,6 +15,7 @@ from orchestrator.cli.commands import (
     doctor,
     initialise,
     models,
+    plan,
     run,
     runs,
     serve,
@@ -36,6 +37,7 @@ application = typer.Typer(
 application.command("init")(initialise.init)
 application.command("run")(run.run)
 application.command("validate")(validate.validate)
+application.command("plan")(plan.plan)
 application.command("trace")(trace.trace)
 application.command("supervisor")(serve.supervisor)
 application.command("worker")(serve.worker)

@@ -10,7 +10,7 @@ from orchestrator.cli.quantities import cost_text, duration_text, sum_costs, tok
 from orchestrator.domain import event as kinds
 from orchestrator.domain.attempt import Purpose
 from orchestrator.domain.event import StoredEvent
-from orchestrator.domain.identity import NO_ITEM
+from orchestrator.domain.identity import NO_ITEM, sha_label
 
 
 @dataclass
@@ -167,6 +167,14 @@ def event_line(stored: StoredEvent) -> str | None:
     return f"{place(event.step, event.item)} {text}" if event.step else text
 
 
+def _submitted(data: dict[str, Any]) -> str | None:
+    """Worth a line only where the definition has changed under its name and version."""
+    if not data.get("replaces"):
+        return None
+    label = f"{data.get('workflow', '')} {data.get('version', '')}"
+    return f"{label} is {sha_label(data.get('sha256', ''))} now; it was {sha_label(data['replaces'])}"
+
+
 def _step_started(data: dict[str, Any]) -> str:
     items = data.get("items")
     return "started" if items is None else f"started: {items} items"
@@ -219,6 +227,7 @@ def _is_work(data: dict[str, Any]) -> bool:
 
 
 _LINES: dict[str, Callable[[dict[str, Any]], str | None]] = {
+    kinds.RUN_SUBMITTED: _submitted,
     kinds.RUN_STARTED: lambda data: f"run started: {data.get('workflow', '')} {data.get('version', '')}".rstrip(),
     kinds.RUN_CANCEL_REQUESTED: lambda _: "cancel requested",
     kinds.RUN_FINISHED: lambda data: f"run {data.get('status', 'finished')}",

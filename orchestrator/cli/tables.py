@@ -23,6 +23,7 @@ from orchestrator.cli.quantities import (
 )
 from orchestrator.cli.statuses import status_text
 from orchestrator.domain.attempt import Purpose
+from orchestrator.domain.identity import sha_label
 from orchestrator.domain.outcome import Usage
 from orchestrator.domain.worker import WorkerCard
 
@@ -120,7 +121,7 @@ def runs_table(runs: Sequence[RunRow]) -> Table:
     for run in runs:
         table.add_row(
             short_id(run.id),
-            f"{run.workflow} {run.version}",
+            f"{run.workflow} {run.version} {sha_label(run.workflow_sha256)}",
             Text(run.tenant, style="dim"),
             status_text(run.status),
             time_text(run.started_at or run.created_at),

@@ -2,5 +2,6 @@
 
 from orchestrator.client.handle import RunHandle, RunResult, RunTrace
 from orchestrator.client.runs import Client
+from orchestrator.client.versions import PinnedRuns
 
-__all__ = ["Client", "RunHandle", "RunResult", "RunTrace"]
+__all__ = ["Client", "PinnedRuns", "RunHandle", "RunResult", "RunTrace"]

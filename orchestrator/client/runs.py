@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 from orchestrator.client.finished import Finished
 from orchestrator.client.handle import RunHandle
+from orchestrator.client.versions import PinnedRuns, pinned_runs, settle_version
 from orchestrator.domain import event as events
 from orchestrator.domain.event import Event
 from orchestrator.domain.identity import RunId, new_run_id
@@ -49,6 +51,7 @@ class Client:
 
         Raises:
             InputsInvalid: the inputs do not fit.
+            VersionTaken: unfinished runs hold another definition under the workflow's name and version.
         """
         payload = Payload.of(workflow.check_inputs(inputs))
         new = NewRun(
@@ -62,7 +65,7 @@ class Client:
             idempotency_key=idempotency_key,
         )
         async with self._database.transaction() as connection:
-            await runs.insert_workflow(
+            fresh = await runs.insert_workflow(
                 connection,
                 sha256=workflow.sha256,
                 name=workflow.name,
@@ -73,7 +76,9 @@ class Client:
             await blobs.put_blobs(connection, tenant, [payload])
             run_id, created = await runs.insert_run(connection, new)
             if created:
+                replaces = await settle_version(connection, workflow, tenant, fresh=fresh)
                 data = {"workflow": workflow.name, "version": workflow.version, "sha256": workflow.sha256}
+                data |= {"replaces": replaces} if replaces else {}
                 submitted = Event(run_id, tenant, events.RUN_SUBMITTED, data=data, key=events.RUN_SUBMITTED)
                 await event_store.append_events(connection, [submitted])
                 await enqueue_run_jobs(connection, [(run_id, priority)])
@@ -100,6 +105,10 @@ class Client:
             )
         listed = ", ".join(str(row.id) for row in found[:5])
         raise NotFound(f"{prefix!r} begins the ids of several runs: {listed}", remedy="give more of the id")
+
+    async def pinned_runs(self, workflow: Workflow, *, tenant: str | None = None) -> builtins.list[PinnedRuns]:
+        """The unfinished runs of the workflow's name that keep another definition than this one."""
+        return await pinned_runs(self._database, workflow, tenant=tenant)
 
     async def list(self, *, tenant: str | None = None, status: str | None = None, limit: int = 50) -> list[RunRow]:
         """The newest runs first."""

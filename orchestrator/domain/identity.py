@@ -45,3 +45,8 @@ def span_id(run_id: RunId, *path: object) -> int:
 def traceparent(run_id: RunId, *path: object) -> str:
     """The W3C `traceparent` header that makes the span at `path` the parent of what comes next."""
     return f"00-{trace_id(run_id):032x}-{span_id(run_id, *path):016x}-01"
+
+
+def sha_label(sha256: str) -> str:
+    """A workflow's digest (hex) as people see it beside its version: `#3fa9c1d2`."""
+    return f"#{sha256[:8]}"

@@ -62,9 +62,21 @@ class EmbeddedPostgres:
         except BaseException:
             handle.close()
             raise
-        # The port names the socket's file; without it a client would obey PGPORT.
-        handle.url = f"postgresql://postgres@/postgres?host={quote(str(socket_dir), safe='')}&port={PORT}"
+        handle.url = _url(socket_dir)
         return handle
+
+    @classmethod
+    def running(cls, data_dir: Path) -> str | None:
+        """The URL of the server if it is up now, else None: it is neither started nor kept up.
+
+        Args:
+            data_dir: need not exist.
+        """
+        data_dir = data_dir.expanduser().resolve()
+        if not os.access(data_dir / "postmaster.pid", os.R_OK):
+            return None
+        socket_dir = PostgresServer(data_dir).ready_socket_dir()
+        return None if socket_dir is None else _url(socket_dir)
 
     def close(self) -> None:
         """Give the server up; the last to do so stops it. Doing it twice is harmless."""
@@ -78,6 +90,11 @@ class EmbeddedPostgres:
                 self._server.stop()
         except FileNotFoundError:
             self._users.close()  # the folder was removed; a server without one ends by itself
+
+
+def _url(socket_dir: Path) -> str:
+    # The port names the socket's file; without it a client would obey PGPORT.
+    return f"postgresql://postgres@/postgres?host={quote(str(socket_dir), safe='')}&port={PORT}"
 
 
 @contextlib.contextmanager

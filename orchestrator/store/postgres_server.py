@@ -99,6 +99,10 @@ class PostgresServer:
             remedy=failures[-1] if failures else self._log_end(),
         )
 
+    def ready_socket_dir(self) -> Path | None:
+        """The folder of its socket if it is ready, else None."""
+        return self._state()[1]
+
     def stop(self) -> None:
         """Stop the server and wait until it has; open connections are cut. Harmless when it is down."""
         state, socket_dir = self._state()

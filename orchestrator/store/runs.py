@@ -78,7 +78,7 @@ class Ownership:
 
 async def insert_workflow(
     connection: Connection, *, sha256: str, name: str, version: str, definition: dict[str, Any], source: str
-) -> None:
+) -> bool:
     """Store a compiled workflow unless it is stored already.
 
     Args:
@@ -88,10 +88,14 @@ async def insert_workflow(
         version: of the workflow.
         definition: plain JSON.
         source: the YAML text or where it came from, for people.
+
+    Returns:
+        Whether it is new.
     """
-    await connection.execute(
+    tag = await connection.execute(
         query("insert_workflow"), bytes.fromhex(sha256), name, version, to_jsonb(definition), source
     )
+    return tag.endswith(" 1")
 
 
 async def get_workflow(database: Database, sha256: str) -> dict[str, Any] | None:

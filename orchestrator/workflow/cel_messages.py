@@ -66,6 +66,8 @@ def _say(text: str) -> str:
 def _overload(found: re.Match[str]) -> str:
     names = [TYPE_NAMES.get(name, name) for name in re.split(r",\s*", found.group(2).strip("()"))]
     operator = found.group(1).strip("_").replace("_:_", ":").replace("_?_", "?")
+    if found.group(1) == "_?_:_" and len(names) == 3:
+        return f"both sides of ':' must be of one type, these are {names[1]} and {names[2]}"
     if operator == "<jump_condition>":
         return "a condition is neither true nor false"
     message = f"'{operator}' does not take {' and '.join(names) or 'what it is given'}"
@@ -94,6 +96,7 @@ Saying = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
 SAYINGS: tuple[Saying, ...] = (
     (re.compile(r"recursion (?:depth|limit)"), lambda _: "the expression is nested too deeply (at most 32 levels)"),
     (re.compile(r"(?:mismatched|extraneous) input '(.+?)' expecting"), _unexpected),
+    (re.compile(r"missing '(.+?)' at"), lambda found: f"'{found.group(1)}' is missing"),
     (re.compile(r"token recognition error at: '(.+)'$"), _unexpected),
     (re.compile(r"no viable alternative at input '(.+)'$"), _unexpected),
     (re.compile(r"[Kk]ey not found in map : \"?(.*?)\"?$"), lambda found: f"there is no field '{found.group(1)}'"),

@@ -6,11 +6,13 @@ import re
 from collections.abc import Collection, Sequence
 
 from orchestrator.workflow.durations import parse_duration
+from orchestrator.workflow.language import Section
 from orchestrator.workflow.problems import Problems
 from orchestrator.workflow.suggestions import nearest, suggest
-from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar, kind_of
+from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar, kind_of, trap
 from orchestrator.workflow.yaml_nodes import Sequence as NodeSequence
 
+NOT_NAMES = frozenset({"yes", "no", "on", "off", "true", "false", "null"})
 NOT_YET = "is not supported yet"
 
 
@@ -48,6 +50,9 @@ def as_name(problems: Problems, node: Node, what: str, form: re.Pattern[str], me
     if text is not None and not form.fullmatch(text):
         problems.at(node, f"'{text[:60]}' is not a good name: {means}")
         return None
+    if text is not None and text.lower() in NOT_NAMES:
+        problems.at(node, f"'{text}' is not a good name: older YAML tools read it as true or false")
+        return None
     return text
 
 
@@ -55,17 +60,18 @@ class Fields:
     """The fields of one mapping. Unknown keys are noted at once; every getter returns None after a mistake."""
 
     def __init__(
-        self, problems: Problems, mapping: Mapping, where: str, *, known: Sequence[str], later: Collection[str] = ()
+        self, problems: Problems, mapping: Mapping, where: str, *, known: Section, later: Collection[str] = ()
     ) -> None:
         self.problems = problems
         self.mapping = mapping
         self.where = where
+        self.section = known
         self.misspelt: set[str] = set()
         for key, node in mapping.keys.items():
             if key in later:
                 problems.at(node, f"'{key}' {NOT_YET}")
             elif key not in known:
-                problems.at(node, f"unknown key '{key[:60]}' in {where}", suggest(key, known))
+                problems.at(node, f"unknown key '{key[:60]}' in {where}", _meant(key, known))
                 self.misspelt.add(nearest(key, known) or "")
 
     def __contains__(self, key: str) -> bool:
@@ -96,36 +102,39 @@ class Fields:
         node = self.node(key)
         if node is None or (isinstance(node, Scalar) and isinstance(node.value, bool)):
             return node.value if isinstance(node, Scalar) else None
-        self.problems.at(node, f"'{key}' must be true or false, this is {kind_of(node)}")
+        self.problems.at(node, f"'{key}' must be true or false, this is {kind_of(node)}", trap(node, ["boolean"]))
         return None
 
-    def integer(self, key: str, least: int, most: int) -> int | None:
-        """A whole number within bounds."""
+    def integer(self, key: str) -> int | None:
+        """A whole number within the bounds of its key."""
         node = self.node(key)
         if node is None:
             return None
         value = node.value if isinstance(node, Scalar) else None
+        least, most = self.section.bounds(key)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             self.problems.at(node, f"'{key}' must be a whole number from {least} to {most}")
             return None
         return value
 
-    def number(self, key: str, least: float, most: float) -> float | None:
-        """A number within bounds."""
+    def number(self, key: str) -> float | None:
+        """A number within the bounds of its key."""
         node = self.node(key)
         if node is None:
             return None
         value = node.value if isinstance(node, Scalar) else None
+        least, most = self.section.bounds(key)
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
             self.problems.at(node, f"'{key}' must be a number from {least:g} to {most:g}")
             return None
         return float(value)
 
-    def choice(self, key: str, options: Sequence[str]) -> str | None:
-        """One of a few words."""
+    def choice(self, key: str) -> str | None:
+        """One of the words that its key takes."""
         node = self.node(key)
         if node is None or (text := as_text(self.problems, node, f"'{key}'")) is None:
             return None
+        options = self.section.options(key)
         if text not in options:
             listed = ", ".join(options)
             self.problems.at(node, f"'{key}' must be one of {listed}, not '{text[:60]}'", _near(text, options))
@@ -155,6 +164,11 @@ def as_duration(problems: Problems, node: Node, what: str) -> float | None:
         problems.at(node, f"{what} must be longer than zero")
         return None
     return seconds
+
+
+def _meant(key: str, known: Section) -> str:
+    """The key that was meant; or that it is the end of an expression which a comma has cut in two."""
+    return "put an expression with commas in quotes" if set(key) & set("()=<>!&|?.'\"") else suggest(key, known)
 
 
 def _near(text: str, options: Sequence[str]) -> str:

@@ -8,11 +8,15 @@ from typing import Any
 
 from orchestrator.domain.worker import Catalogue
 from orchestrator.errors import Problem, WorkflowError
-from orchestrator.workflow.checks import ExpressionCheck, check_cycle, check_with, references, settle_needs
+from orchestrator.workflow.checks import ExpressionCheck, check_cycle, check_needs
 from orchestrator.workflow.model import StepSpec, Workflow, digest
 from orchestrator.workflow.problems import Problems
 from orchestrator.workflow.reader import Draft, read_workflow
 from orchestrator.workflow.reading import Reading, why_unreadable
+from orchestrator.workflow.skips import Needs, Skips
+from orchestrator.workflow.step_shapes import StepShapes
+from orchestrator.workflow.uses import references
+from orchestrator.workflow.with_check import check_with
 from orchestrator.workflow.yaml_nodes import LONGEST_TEXT, read_yaml
 
 
@@ -66,7 +70,7 @@ def parse_workflow(
             problems.at_line(0, 0, "the file is empty")
         raise WorkflowError(problems.found)
     draft = read_workflow(reading, root)
-    needs = _check(problems, draft)
+    needs = _check(reading, draft)
     if problems.found:
         raise WorkflowError(problems.found)
     workflow = Workflow(
@@ -78,17 +82,18 @@ def parse_workflow(
     return workflow.model_copy(update={"sha256": digest(workflow), "source": text, "folder": folder})
 
 
-def _check(problems: Problems, draft: Draft) -> dict[str, dict[str, tuple[str, ...]]]:
+def _check(reading: Reading, draft: Draft) -> dict[str, Needs]:
     """Check what takes the whole file; returns what each step waits for."""
-    expressions = ExpressionCheck(problems, draft.inputs, draft.steps)
-    needs = {}
+    problems = reading.problems
+    shapes = StepShapes(draft.inputs, draft.steps)
+    expressions = ExpressionCheck(problems, shapes, draft.steps)
+    for use in reading.definitions:
+        expressions.grammar(use)
     for step in draft.steps.values():
-        for use in step.uses:
-            expressions.check(use)
-        check_with(problems, step)
-        needs[step.id] = settle_needs(problems, step, draft.steps)
-    for use in draft.output_uses:
-        expressions.check(use)
+        step.checked = expressions.all(step.uses, step)
+        check_with(problems, step, shapes)
+        check_needs(problems, step, draft.steps)
+    needs = Skips(problems, draft.steps).check(expressions.all(draft.output_uses))
     check_cycle(problems, needs, draft.steps)
     return needs
 

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from orchestrator.domain.policy import ErrorRule, Remedy, RetryPolicy, Timeouts
 from orchestrator.workflow.inputs import resolve_inputs
 
-API = "orchestrator/v1"
 OUTCOMES = ("succeeded", "failed", "skipped")
 
 
@@ -101,9 +100,11 @@ class Workflow(Pinned):
     """A pinned workflow. Make one with `load_workflow`, `parse_workflow` or `Workflow.from_yaml`.
 
     Attributes:
-        sha256: hex; of the JSON of everything else but the steps' lines, so a moved comment changes nothing.
+        sha256: hex; of the JSON of everything else, in its order, but the steps' lines: a moved comment changes
+            nothing.
         inputs: a JSON Schema for each field; one without a `default` is required.
         outputs: templates.
+        secrets: every name that a step may ask for; the values come from the worker's environment.
         output_refs: the steps that `outputs` read.
         steps: in the order of the file.
         source: the text that it was parsed from, with `folder`, where its prompt files were looked for; both are
@@ -118,6 +119,7 @@ class Workflow(Pinned):
     outputs: dict[str, Any] = Field(default_factory=dict)
     output_refs: tuple[str, ...] = ()
     models: dict[str, ModelTier] = Field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
     steps: dict[str, StepSpec]
     source: str = Field(default="", exclude=True)
     folder: Path | None = Field(default=None, exclude=True)

@@ -9,6 +9,7 @@ from orchestrator.domain.outcome import INFRASTRUCTURE_ERRORS
 from orchestrator.domain.policy import Backoff, ErrorRule, Remedy, RemedyKind, RetryPolicy, RuleKind, Timeouts
 from orchestrator.domain.worker import DEFAULT_POOL, WorkerCard, WorkerKind
 from orchestrator.workflow.fields import NOT_YET, Fields, as_duration, as_items, as_mapping, as_text
+from orchestrator.workflow.language import BACKOFF, POLICY, REMEDY, RETRY, RULE, TIMEOUT
 from orchestrator.workflow.problems import Problems
 from orchestrator.workflow.reading import Reading
 from orchestrator.workflow.suggestions import suggest
@@ -47,8 +48,10 @@ def read_policies(reading: Reading, node: Node) -> None:
     mapping = as_mapping(problems, node, "'policies'")
     for name, below in mapping.entries.items() if mapping else ():
         body = as_mapping(problems, below, f"policy '{name}'")
+        if mapping is None or not reading.claims("policy", mapping.keys[name]):
+            continue
         if body is not None:
-            fields = Fields(problems, body, f"policy '{name}'", known=("retry", "timeout"))
+            fields = Fields(problems, body, f"policy '{name}'", known=POLICY)
             reading.policies[name] = read_layer(problems, fields)
         else:
             reading.policies[name] = {}
@@ -99,8 +102,8 @@ def _retry(problems: Problems, node: Node) -> dict[str, Any]:
     mapping = as_mapping(problems, node, "'retry'", "write {max_attempts: 3}")
     if mapping is None:
         return {}
-    fields = Fields(problems, mapping, "'retry'", known=("max_attempts", "errors", "backoff"))
-    given: dict[str, Any] = {"max_attempts": fields.integer("max_attempts", 1, 100)}
+    fields = Fields(problems, mapping, "'retry'", known=RETRY)
+    given: dict[str, Any] = {"max_attempts": fields.integer("max_attempts")}
     if (errors := fields.node("errors")) is not None:
         given["errors"] = _error_classes(problems, errors)
     if (backoff := fields.node("backoff")) is not None and (body := as_mapping(problems, backoff, "'backoff'")):
@@ -109,11 +112,11 @@ def _retry(problems: Problems, node: Node) -> dict[str, Any]:
 
 
 def _backoff(problems: Problems, mapping: Mapping) -> dict[str, Any]:
-    fields = Fields(problems, mapping, "'backoff'", known=("initial", "factor", "max", "jitter"))
+    fields = Fields(problems, mapping, "'backoff'", known=BACKOFF)
     given = _given(
         {
             "initial": fields.duration("initial"),
-            "factor": fields.number("factor", 1, 100),
+            "factor": fields.number("factor"),
             "max": fields.duration("max"),
             "jitter": fields.boolean("jitter"),
         }
@@ -141,8 +144,8 @@ def _timeout(problems: Problems, node: Node) -> dict[str, Any]:
     mapping = as_mapping(problems, node, "'timeout'", "write 60s or {attempt: 60s, total: 5m}")
     if mapping is None:
         return {}
-    fields = Fields(problems, mapping, "'timeout'", known=("attempt", "idle", "total"))
-    return _given({key: fields.duration(key) for key in ("attempt", "idle", "total")})
+    fields = Fields(problems, mapping, "'timeout'", known=TIMEOUT)
+    return _given({key: fields.duration(key) for key in TIMEOUT})
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:
@@ -151,13 +154,13 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
 
 def _remedy(reading: Reading, mapping: Mapping, *, agent: bool) -> Remedy | None:
     problems = reading.problems
-    fields = Fields(problems, mapping, "'on_invalid'", known=("do", "times", "model", "worker", "to"))
+    fields = Fields(problems, mapping, "'on_invalid'", known=REMEDY)
     fields.require("do")
-    word = fields.choice("do", [kind.value for kind in RemedyKind])
+    word = fields.choice("do")
     if word is None:
         return None
     kind = RemedyKind(word)
-    times = fields.integer("times", 1, 100) or 1
+    times = fields.integer("times") or 1
     if kind in (RemedyKind.CONTINUE, RemedyKind.FAIL):
         fields.forbid(("times",), f"has no meaning with '{word}'")
     target = _target(reading, fields, escalates=kind is RemedyKind.ESCALATE, agent=agent)
@@ -166,13 +169,13 @@ def _remedy(reading: Reading, mapping: Mapping, *, agent: bool) -> Remedy | None
 
 def _rule(reading: Reading, uses: Uses, mapping: Mapping, scope: Scope, *, agent: bool) -> ErrorRule | None:
     problems = reading.problems
-    fields = Fields(problems, mapping, "'on_error'", known=("if", "do", "output", "model", "worker", "to"))
+    fields = Fields(problems, mapping, "'on_error'", known=RULE)
     fields.require("do")
     condition = fields.node("if")
     text = uses.condition(condition, scope, "'if'") if condition is not None else ""
     output = fields.node("output")
     value = uses.template(output, scope, "'output'") if output is not None else None
-    word = fields.choice("do", [kind.value for kind in RuleKind])
+    word = fields.choice("do")
     if word is None or text is None:
         return None
     if word != RuleKind.CONTINUE:
@@ -188,7 +191,7 @@ def _target(reading: Reading, fields: Fields, *, escalates: bool, agent: bool) -
         fields.forbid(("model", "worker", "to"), "goes with 'do: escalate' only")
         return {}
     if (person := fields.node("to")) is not None:
-        word = fields.choice("to", ["human"])
+        word = fields.choice("to")
         if word is not None:
             problems.at(person, f"escalation to a person {NOT_YET}")
         return None

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 LINE_BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 PROBE = 40
+CUT_OFF = ("ends too early", "is not closed", "is missing")
 MOST_PROBLEMS = 1_000
 
 
@@ -26,6 +27,10 @@ class LocatedText(Protocol):
 
     def place(self, offset: int) -> tuple[str, int, int]:
         """File, line and column (from 1) of a character of `text`."""
+        ...
+
+    def hint(self, message: str) -> str:
+        """How the way in which the text is written may have caused a mistake; empty where it has not."""
         ...
 
 
@@ -79,6 +84,16 @@ class ScalarText:
         line, column = self._find(offset)
         return self.problems.file, line + 1, column + 1
 
+    def hint(self, message: str) -> str:
+        """YAML ends a plain scalar at ` #`, and `{ }` end it at a comma: the expression is then cut off."""
+        if self.node.style or not message.endswith(CUT_OFF):
+            return ""
+        lines = self.problems.lines
+        rest = (
+            lines[self.node.line][self.node.column + len(self.text) :].lstrip() if self.node.line < len(lines) else ""
+        )
+        return "put the expression in quotes" if rest.startswith(("#", ",", "]", "}")) else ""
+
     def _find(self, offset: int) -> tuple[int, int]:
         node, lines = self.node, self.problems.lines
         row = self.text.count("\n", 0, offset)
@@ -109,6 +124,10 @@ class FileText:
 
     text: str
     file: str
+
+    def hint(self, _: str) -> str:
+        """Nothing: in a prompt file nothing is cut off."""
+        return ""
 
     def place(self, offset: int) -> tuple[str, int, int]:
         """File, line and column (from 1) of a character of `text`."""

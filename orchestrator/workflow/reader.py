@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.workflow.fields import Fields, as_mapping, as_name
+from orchestrator.workflow.definitions_reader import read_definitions
+from orchestrator.workflow.fields import Fields, as_items, as_mapping, as_name
 from orchestrator.workflow.json_schema import value_problems
-from orchestrator.workflow.model import API, ModelTier
-from orchestrator.workflow.policy_reader import read_layer, read_policies, read_policy_name
+from orchestrator.workflow.language import API, DEFAULTS, WORKFLOW
+from orchestrator.workflow.policy_reader import read_layer, read_policy_name
 from orchestrator.workflow.reading import ID, ID_MEANS, IDENTIFIER, IDENTIFIER_MEANS, Reading
 from orchestrator.workflow.schema_reader import read_schema
+from orchestrator.workflow.shapes import Shape
 from orchestrator.workflow.step_reader import Defaults, StepDraft, read_step
 from orchestrator.workflow.uses import Scope, Use, Uses
-from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar
+from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar, trap
 
-TOP = ("api", "name", "version", "description", "inputs", "outputs", "models", "policies", "defaults", "steps")
-LATER_TOP = ("use", "secrets", "budget", "finally", "validators")
+LATER_TOP = ("budget", "finally")
 
 
 @dataclass(slots=True)
@@ -34,12 +35,12 @@ def read_workflow(reading: Reading, root: Node) -> Draft:
     draft = Draft()
     mapping = as_mapping(reading.problems, root, "a workflow")
     if mapping is not None:
-        fields = Fields(reading.problems, mapping, "the workflow", known=TOP, later=LATER_TOP)
+        fields = Fields(reading.problems, mapping, "the workflow", known=WORKFLOW, later=LATER_TOP)
         _head(reading, fields, draft)
         _inputs(reading, fields, draft)
-        _models(reading, fields, draft)
-        if (node := fields.node("policies")) is not None:
-            read_policies(reading, node)
+        _secrets(reading, fields, draft)
+        read_definitions(reading, fields)
+        draft.values["models"] = reading.models
         _steps(reading, fields, draft, _defaults(reading, fields))
         _outputs(reading, fields, draft)
     return draft
@@ -48,7 +49,7 @@ def read_workflow(reading: Reading, root: Node) -> Draft:
 def _head(reading: Reading, fields: Fields, draft: Draft) -> None:
     problems = reading.problems
     if fields.require("api", f"api: {API}") is not None:
-        fields.choice("api", [API])
+        fields.choice("api")
     name = fields.require("name", "name: my_workflow")
     if name is not None:
         draft.values["name"] = as_name(problems, name, "'name'", ID, ID_MEANS)
@@ -69,26 +70,20 @@ def _inputs(reading: Reading, fields: Fields, draft: Draft) -> None:
         schema = read_schema(reading.problems, below, f"input '{name}'")
         draft.inputs[name] = schema or {}
         if schema and "default" in schema and isinstance(below, Mapping):
+            node, kinds = below.entries["default"], Shape(schema, schema).kinds
             for problem in value_problems(schema, schema["default"]):
-                reading.problems.at(below.entries["default"], f"the default does not fit: {problem}")
+                reading.problems.at(node, f"the default does not fit: {problem}", trap(node, kinds))
 
 
-def _models(reading: Reading, fields: Fields, draft: Draft) -> None:
-    node = fields.node("models")
-    mapping = as_mapping(reading.problems, node, "'models'") if node is not None else None
-    for name, below in mapping.entries.items() if mapping else ():
-        where = f"model '{name}'"
-        body = as_mapping(reading.problems, below, where, "write {model: small}")
-        reading.models[name] = ModelTier(model=name)
-        if body is None:
-            continue
-        tier = Fields(reading.problems, body, where, known=("model", "price_cap_usd"))
-        at, called = tier.require("model", "a tier of configs/models.yaml"), tier.text("model")
-        if at is not None and called is not None:
-            reading.tier(at, called, own=False)
-            cap = tier.number("price_cap_usd", 0, 1_000_000)
-            reading.models[name] = ModelTier(model=called, price_cap_usd=cap)
-    draft.values["models"] = reading.models
+def _secrets(reading: Reading, fields: Fields, draft: Draft) -> None:
+    node = fields.node("secrets")
+    for item in as_items(reading.problems, node, "'secrets'", "write [API_KEY]") or () if node is not None else ():
+        name = as_name(reading.problems, item, "a secret", IDENTIFIER, IDENTIFIER_MEANS)
+        if name in reading.secrets:
+            reading.problems.at(item, f"secret '{name}' is named twice")
+        elif name is not None:
+            reading.secrets[name] = item
+    draft.values["secrets"] = tuple(reading.secrets)
 
 
 def _defaults(reading: Reading, fields: Fields) -> Defaults:
@@ -96,8 +91,7 @@ def _defaults(reading: Reading, fields: Fields) -> Defaults:
     mapping = as_mapping(reading.problems, node, "'defaults'") if node is not None else None
     if mapping is None:
         return Defaults()
-    known = ("policy", "retry", "timeout", "model")
-    below = Fields(reading.problems, mapping, "'defaults'", known=known)
+    below = Fields(reading.problems, mapping, "'defaults'", known=DEFAULTS)
     model = below.node("model")
     if model is not None:
         reading.model(model)

@@ -13,7 +13,8 @@ from orchestrator.workflow.fields import as_text
 from orchestrator.workflow.model import ModelTier
 from orchestrator.workflow.problems import FileText, LocatedText, Problems
 from orchestrator.workflow.suggestions import suggest
-from orchestrator.workflow.yaml_nodes import Node
+from orchestrator.workflow.uses import Use
+from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar
 
 ID = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
 ID_MEANS = "it begins with a small letter and goes on with small letters, digits and _, 63 at most"
@@ -29,9 +30,17 @@ CEL_WORDS = LITERALS | TYPES | frozenset(CEL_KEYWORDS)
 LONGEST_PROMPT = 1_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A named validator: the reading of the file in which it stands, and its body (None after a mistake)."""
+
+    reading: Reading
+    body: Mapping | None
+
+
 @dataclass(slots=True)
 class Reading:
-    """One workflow file as it is read.
+    """One workflow file as it is read; the readings of the files that it uses share all names.
 
     Attributes:
         folder: where prompt files are looked for; None where there is no file.
@@ -39,6 +48,11 @@ class Reading:
         model_tiers: the tiers of `configs/models.yaml`, None where they are not known.
         models: the workflow's own tiers.
         policies: for each named policy its `retry` and `timeout` as written.
+        validators: those that steps may call by name.
+        definitions: the expressions of `validators`, apart from any step.
+        places: where each model, policy and validator is defined, as `file:line:column`.
+        used: the files that have been read for `use`.
+        secrets: the names that the workflow declares.
     """
 
     problems: Problems
@@ -47,6 +61,21 @@ class Reading:
     model_tiers: Collection[str] | None
     models: dict[str, ModelTier] = field(default_factory=dict)
     policies: dict[str, dict[str, dict[str, object]]] = field(default_factory=dict)
+    validators: dict[str, Definition] = field(default_factory=dict)
+    definitions: list[Use] = field(default_factory=list)
+    places: dict[tuple[str, str], str] = field(default_factory=dict)
+    used: set[Path] = field(default_factory=set)
+    secrets: dict[str, Node] = field(default_factory=dict)
+
+    def claims(self, kind: str, key: Scalar) -> bool:
+        """Whether a name is new; noted with both places where it is not."""
+        at = (kind, key.text)
+        if at in self.places:
+            message = f"{kind} '{key.text[:60]}' is defined twice"
+            self.problems.at(key, message, f"it stands already at {self.places[at]}")
+            return False
+        self.places[at] = f"{self.problems.file}:{key.line + 1}:{key.column + 1}"
+        return True
 
     def card(self, node: Node, kind: WorkerKind) -> tuple[str | None, WorkerCard | None]:
         """A registered worker or validator by the name at a node; the card is None where it is not known."""
@@ -100,7 +129,7 @@ class Reading:
         return FileText(text, str(Path(self.problems.file).parent / name))
 
 
-def why_unreadable(error: OSError | ValueError) -> str:
+def why_unreadable(error: Exception) -> str:
     """Why a text file could not be read."""
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8 text"

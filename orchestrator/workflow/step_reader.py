@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.domain.worker import AGENT_POOL, AGENT_WORKER, DEFAULT_POOL, WorkerCard, WorkerKind
 from orchestrator.workflow.fields import NOT_YET, Fields, as_items, as_mapping, as_name, as_text
+from orchestrator.workflow.language import FOREACH, KINDS, PROMPT_FILE, STEP, Section
 from orchestrator.workflow.model import ForeachSpec, ValidatorSpec
 from orchestrator.workflow.needs_reader import Needs, read_needs
 from orchestrator.workflow.policy_reader import (
@@ -22,15 +23,10 @@ from orchestrator.workflow.problems import LocatedText
 from orchestrator.workflow.reading import CEL_WORDS, IDENTIFIER, IDENTIFIER_MEANS, POOL, POOL_MEANS, Reading
 from orchestrator.workflow.schema_reader import read_schema
 from orchestrator.workflow.suggestions import suggest
-from orchestrator.workflow.uses import Scope, Use, Uses
+from orchestrator.workflow.uses import Checked, Scope, Use, Uses
 from orchestrator.workflow.validate_reader import read_validators
 from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar, kind_of
 
-ANY_STEP = (
-    "kind", "description", "needs", "when", "with", "foreach", "output", "validate", "on_invalid", "retry", "timeout",
-    "policy", "on_error", "secrets", "pool", "priority", "idempotency_key",
-)  # fmt: skip
-ONLY = {"worker": ("worker",), "agent": ("model", "prompt", "system")}
 LATER_KEYS = ("repeat", "tools", "max_turns", "rate", "budget")
 LATER_KINDS = ("workflow", "plan", "human")
 RESERVED = frozenset({"inputs", "steps", "run", "with", "index", "input", "output", "error", "previous"})
@@ -46,16 +42,22 @@ class Defaults:
 
 @dataclass(slots=True)
 class StepDraft:
-    """A step as written; `values` are the fields of its `StepSpec` that are known already."""
+    """A step as written; `values` are the fields of its `StepSpec` that are known already.
+
+    `checked` holds those of `uses` that are sound; `items` is what `foreach` goes over.
+    """
 
     id: str
     key: Scalar
     values: dict[str, Any] = field(default_factory=dict)
     uses: list[Use] = field(default_factory=list)
+    checked: list[Checked] = field(default_factory=list)
     needs: Needs = field(default_factory=dict)
     card: WorkerCard | None = None
     with_node: Mapping | None = None
     place: Node | None = None
+    items: Node | None = None
+    when: Node | None = None
 
 
 def read_step(reading: Reading, key: Scalar, node: Node, defaults: Defaults) -> StepDraft:
@@ -75,8 +77,8 @@ def _kind(reading: Reading, draft: StepDraft, mapping: Mapping) -> str | None:
     kind = as_text(reading.problems, node, "'kind'")
     if kind in LATER_KINDS:
         reading.problems.at(node, f"kind '{kind}' {NOT_YET}", "known: agent, worker")
-    elif kind is not None and kind not in ONLY:
-        reading.problems.at(node, f"unknown kind '{kind[:60]}'", suggest(kind, [*ONLY, *LATER_KINDS]))
+    elif kind is not None and kind not in KINDS:
+        reading.problems.at(node, f"unknown kind '{kind[:60]}'", suggest(kind, [*KINDS, *LATER_KINDS]))
     else:
         return kind
     return None
@@ -89,10 +91,11 @@ class _StepReader:
         self.reading, self.draft, self.defaults = reading, draft, defaults
         self.problems = reading.problems
         self.agent = kind == "agent"
-        foreign = [key for other, keys in ONLY.items() if other != kind for key in keys]
-        known = (*ANY_STEP, *ONLY[kind])
-        self.fields = Fields(self.problems, mapping, f"step '{draft.id}'", known=(*known, *foreign), later=LATER_KEYS)
-        self.fields.forbid(foreign, f"does not go with kind '{kind}'")
+        own = KINDS[kind].keys
+        foreign = {name: key for section in KINDS.values() for name, key in section.keys.items() if name not in own}
+        known = Section({**STEP.keys, **own, **foreign})
+        self.fields = Fields(self.problems, mapping, f"step '{draft.id}'", known=known, later=LATER_KEYS)
+        self.fields.forbid(list(foreign), f"does not go with kind '{kind}'")
         self.uses = Uses(self.problems)
         self.scope = Scope(draft.id)
         self.values = draft.values
@@ -149,13 +152,12 @@ class _StepReader:
         mapping = as_mapping(self.problems, node, "'foreach'", hint) if node is not None else None
         if mapping is None:
             return self.scope
-        known = ("items", "as", "max_parallel", "on_item_error", "min_success")
-        fields = Fields(self.problems, mapping, "'foreach'", known=known)
+        fields = Fields(self.problems, mapping, "'foreach'", known=FOREACH)
         items = self._items(fields)
         name = self._item_name(fields)
-        policy = fields.choice("on_item_error", ["fail", "collect"]) or "fail"
-        parallel = fields.integer("max_parallel", 1, 100_000)
-        share = fields.number("min_success", 0, 1)
+        policy = fields.choice("on_item_error") or "fail"
+        parallel = fields.integer("max_parallel")
+        share = fields.number("min_success")
         if share is not None and policy != "collect":
             self.problems.at(mapping.keys["min_success"], "'min_success' goes with 'on_item_error: collect' only")
         if name is None:
@@ -167,7 +169,7 @@ class _StepReader:
         return self.scope.plus(name, "index")
 
     def _items(self, fields: Fields) -> Any:
-        node = fields.require("items", "a list, or ${{ … }} that gives one")
+        node = self.draft.items = fields.require("items", "a list, or ${{ … }} that gives one")
         if node is None:
             return None
         if not isinstance(node, Scalar):
@@ -177,7 +179,10 @@ class _StepReader:
         if not isinstance(node.value, str) or "${{" not in node.value:
             self.problems.at(node, f"'items' must be a list, this is {kind_of(node)}", "write ${{ … }}")
             return None
+        before = len(self.uses.all)
         self.uses.text(self.problems.text_of(node), self.scope, "'items'", wants="LIST")
+        if not all(use.whole for use in self.uses.all[before:]):
+            self.problems.at(node, "'items' must be a list, an expression with text around it gives text")
         return node.value
 
     def _item_name(self, fields: Fields) -> str | None:
@@ -212,7 +217,7 @@ class _StepReader:
     def _prompt(self, key: str) -> LocatedText | None:
         node = self.fields.node(key)
         if isinstance(node, Mapping):
-            fields = Fields(self.problems, node, f"'{key}'", known=("file",))
+            fields = Fields(self.problems, node, f"'{key}'", known=PROMPT_FILE)
             file = fields.require("file")
             return None if file is None else self.reading.prompt_file(file)
         if node is None or as_text(self.problems, node, f"'{key}'") is None or not isinstance(node, Scalar):
@@ -233,12 +238,13 @@ class _StepReader:
 
     def _plain_fields(self) -> None:
         self._set("description", self.fields.text("description"))
-        self._set("priority", self.fields.integer("priority", -1_000_000, 1_000_000))
+        self._set("priority", self.fields.integer("priority"))
         self._with_node("validate", self._validators, "validators")
         if (needs := self.fields.node("needs")) is not None:
             self.draft.needs = read_needs(self.problems, needs)
         self._with_node("pool", lambda node: as_name(self.problems, node, "'pool'", POOL, POOL_MEANS))
         self._with_node("output", lambda node: read_schema(self.problems, node, "'output'"))
+        self.draft.when = self.fields.node("when")
         self._with_node("when", lambda node: self.uses.condition(node, self.scope, "'when'"))
         self._with_node("idempotency_key", self._idempotency_key)
         self._with_node("secrets", self._secrets)
@@ -254,5 +260,11 @@ class _StepReader:
 
     def _secrets(self, node: Node) -> tuple[str, ...]:
         items = as_items(self.problems, node, "'secrets'", "write [API_KEY]") or ()
-        names = (as_name(self.problems, item, "a secret", IDENTIFIER, IDENTIFIER_MEANS) for item in items)
+        names = []
+        for item in items:
+            name = as_name(self.problems, item, "a secret", IDENTIFIER, IDENTIFIER_MEANS)
+            if name is not None and name not in self.reading.secrets:
+                hint = suggest(name, self.reading.secrets) or f"write secrets: [{name}] at the top"
+                self.problems.at(item, f"secret '{name}' is not among the workflow's 'secrets'", hint)
+            names.append(name)
         return tuple(name for name in names if name)

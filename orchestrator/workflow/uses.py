@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.errors import ExpressionError
+from orchestrator.workflow.cel_tokens import paths
+from orchestrator.workflow.cel_tree import Tree
 from orchestrator.workflow.problems import LocatedText, Problems
 from orchestrator.workflow.templates import template_of
 from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar, Sequence, json_of, kind_of
@@ -37,7 +39,11 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One expression at its place. `wants` is the CEL type that its value must have, or an empty string."""
+    """One expression at its place.
+
+    `wants` is the CEL type that its value must have, or an empty string; `whole` is False where text surrounds it;
+    `shared` says that it belongs to a named validator, which several steps may call.
+    """
 
     expression: str
     text: LocatedText
@@ -45,6 +51,16 @@ class Use:
     scope: Scope
     what: str
     wants: str = ""
+    whole: bool = True
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An expression that CEL has compiled, as a tree."""
+
+    use: Use
+    tree: Tree
 
 
 class Uses:
@@ -82,8 +98,19 @@ class Uses:
             self.problems.inside(text, max(error.column - 1, 0), error.message)
             return
         for hole in parsed.holes:
-            wanted = wants if parsed.whole is not None else ""
-            self.all.append(Use(hole.expression, text, hole.start, scope, what, wanted))
+            whole = parsed.whole is not None
+            self.all.append(Use(hole.expression, text, hole.start, scope, what, wants if whole else "", whole))
+
+
+def references(uses: Iterable[Use]) -> list[tuple[str, str]]:
+    """The `(step, attribute)` pairs that expressions read, in order, each once."""
+    pairs = (
+        (path.fields[0], path.fields[1] if len(path.fields) > 1 else "")
+        for use in uses
+        for path in paths(use.expression)
+        if path.root == "steps" and path.fields
+    )
+    return list(dict.fromkeys(pairs))
 
 
 def scalars(node: Node) -> Iterator[Scalar]:

@@ -1,15 +1,19 @@
-"""Reads `validate`: the assertions and validators that judge an output."""
+"""Reads `validate`: the assertions and validators that judge an output, written out or called by their name."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orchestrator.domain.worker import VALIDATOR_POOL, WorkerKind
 from orchestrator.workflow.fields import Fields, as_items, as_mapping
+from orchestrator.workflow.language import CHECK, STEP_CHECK
 from orchestrator.workflow.model import ValidatorSpec
 from orchestrator.workflow.reading import Reading
+from orchestrator.workflow.suggestions import suggest
 from orchestrator.workflow.uses import Scope, Uses
-from orchestrator.workflow.yaml_nodes import Mapping, Node
+from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar
 
-KNOWN = ("name", "expr", "worker", "message", "timeout")
+LATER = ("judge",)
 
 
 def read_validators(reading: Reading, uses: Uses, node: Node, scope: Scope) -> tuple[ValidatorSpec, ...]:
@@ -17,8 +21,7 @@ def read_validators(reading: Reading, uses: Uses, node: Node, scope: Scope) -> t
     problems = reading.problems
     specs: list[ValidatorSpec] = []
     for item in as_items(problems, node, "'validate'", "write - {expr: size(output.text) > 0}") or ():
-        mapping = as_mapping(problems, item, "an entry of 'validate'", "write {expr: …} or {worker: name}")
-        spec = _validator(reading, uses, mapping, scope) if mapping is not None else None
+        spec = _entry(reading, uses, item, scope)
         if spec is None:
             continue
         if any(other.name == spec.name for other in specs):
@@ -27,18 +30,49 @@ def read_validators(reading: Reading, uses: Uses, node: Node, scope: Scope) -> t
     return tuple(specs)
 
 
-def _validator(reading: Reading, uses: Uses, mapping: Mapping, scope: Scope) -> ValidatorSpec | None:
-    fields = Fields(reading.problems, mapping, "'validate'", known=KNOWN, later=("judge",))
-    expr, worker = fields.node("expr"), fields.node("worker")
+def read_definition(reading: Reading, uses: Uses, body: Mapping, name: str, scope: Scope) -> ValidatorSpec | None:
+    """One entry of the workflow's own `validators`, or of a file that it uses."""
+    fields = Fields(reading.problems, body, f"validator '{name}'", known=CHECK, later=LATER)
+    return _validator(reading, uses, fields, name, scope)
+
+
+def _entry(reading: Reading, uses: Uses, item: Node, scope: Scope) -> ValidatorSpec | None:
+    if isinstance(item, Scalar) and isinstance(item.value, str):
+        return _named(reading, uses, item, scope)
+    mapping = as_mapping(reading.problems, item, "an entry of 'validate'", "write {expr: …} or {worker: name}")
+    if mapping is None:
+        return None
+    fields = Fields(reading.problems, mapping, "'validate'", known=STEP_CHECK, later=LATER)
     name = fields.text("name")
     if name == "output schema":
         reading.problems.at(mapping.entries["name"], "'output schema' is the name of the check of 'output' itself")
+    return _validator(reading, uses, fields, name, scope)
+
+
+def _named(reading: Reading, uses: Uses, item: Scalar, scope: Scope) -> ValidatorSpec | None:
+    """A validator of `validators`, read anew for this step: its expression is checked against the step's output."""
+    name = item.text
+    if name not in reading.validators:
+        hint = suggest(name, reading.validators) or "write {expr: …}, or define it under 'validators'"
+        reading.problems.at(item, f"unknown validator '{name[:60]}'", hint)
+        return None
+    definition = reading.validators[name]
+    if definition.body is None:
+        return None
+    own = Uses(definition.reading.problems)
+    spec = read_definition(definition.reading, own, definition.body, name, scope)
+    uses.all += [replace(use, shared=True) for use in own.all]
+    return spec
+
+
+def _validator(reading: Reading, uses: Uses, fields: Fields, name: str | None, scope: Scope) -> ValidatorSpec | None:
+    expr, worker = fields.node("expr"), fields.node("worker")
     if expr is not None and worker is None:
         return _assertion(fields, uses, expr, name, scope)
     if worker is not None and expr is None:
         return _worker(reading, fields, worker, name)
     if "judge" not in fields:
-        reading.problems.at(mapping, "a validator needs either 'expr' or 'worker'")
+        reading.problems.at(fields.mapping, "a validator needs either 'expr' or 'worker'")
     return None
 
 

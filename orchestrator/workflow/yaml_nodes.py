@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,13 +20,21 @@ MOST_NODES = 100_000
 DEEPEST = 64
 INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+LEADING = re.compile(r"[-+]?0[0-9_]*[0-9]")
+SEXAGESIMAL = re.compile(r"[-+]?[0-9]+(?::[0-5]?[0-9])+(?:\.[0-9]*)?")
 SPECIAL = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-QUOTES = "inside { } and [ ] put ${{ … }} in quotes"
+FLOW = "inside { } and [ ] put ${{ … }} in quotes"
+WHOLE = "put the whole value in quotes"
+EXPRESSION = re.compile(r"\$\{\{|[!=<>]=|&&|\|\||\bsteps\.|\binputs\.|\boutput\.")
+OLD_WORDS = {
+    **dict.fromkeys(("y", "yes", "on"), "true"),
+    **dict.fromkeys(("n", "no", "off"), "false"),
+}
 MERGE = "<<"
 STRING_TAG = "tag:yaml.org,2002:str"
 
@@ -91,6 +99,15 @@ def kind_of(node: Node) -> str:
     return "empty" if value is None else "text"
 
 
+def trap(node: Node, kinds: Collection[str]) -> str:
+    """How to write what YAML 1.1 would have read as another type than 1.2 does; empty where that is not the point."""
+    text = node.text if isinstance(node, Scalar) and not node.style and isinstance(node.value, str) else ""
+    word = OLD_WORDS.get(text.lower())
+    if word and "boolean" in kinds:
+        return f"YAML 1.2 takes {text} as text; write {word}"
+    return "YAML 1.2 takes this as text" if SEXAGESIMAL.fullmatch(text) and {"integer", "number"} & set(kinds) else ""
+
+
 def read_yaml(text: str, problems: Problems) -> Node | None:
     """The one document of a text; None after a mistake that leaves nothing to read on with."""
     if len(text) > LONGEST_TEXT:
@@ -102,8 +119,9 @@ def read_yaml(text: str, problems: Problems) -> Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line, mark.column) if mark else (0, 0)
-        hint = QUOTES if "${{" in problems.lines[min(line, len(problems.lines) - 1)] else ""
-        problems.at_line(line, column, f"not YAML: {error.problem or error.context}", hint)
+        problem = str(error.problem or error.context)
+        source = problems.lines[min(line, len(problems.lines) - 1)]
+        problems.at_line(line, column, f"not YAML: {problem}", _quoting(problem, source))
     except yaml.reader.ReaderError as error:
         problems.at_line(*_place(text), f"not YAML: {error.reason}")
     except _Hopeless:
@@ -219,8 +237,11 @@ class _Builder:
         start = event.start_mark
         node = Scalar(start.line, start.column, event.end_mark.line, text=event.value, style=event.style or "")
         if event.tag not in (None, STRING_TAG, "!"):
-            self.problems.at(node, f"tags such as '{event.tag[:40]}' are not supported")
-        node.value = event.value
+            meant = EXPRESSION.search(event.tag)
+            hint = "put the expression in quotes" if meant else ""
+            self.problems.at(node, f"tags such as '{event.tag[:40]}' are not supported", hint)
+            node.text = f"{event.tag} {event.value}".strip() if meant else node.text
+        node.value = node.text
         if event.tag is None and event.implicit[0]:
             self._resolve(node)
         return node
@@ -244,6 +265,10 @@ class _Builder:
 
     def _integer(self, node: Scalar) -> None:
         text = node.text
+        if LEADING.fullmatch(text):
+            number = text.lstrip("+-0")[:40] or "0"
+            hint = f"write {number}, or '{text[:40]}' if text is meant"
+            self.problems.at(node, f"{text[:40]} is {number} in YAML 1.2 and an octal number in YAML 1.1", hint)
         value = int(text, 0 if text[:2] in ("0o", "0x") else 10) if len(text) <= 40 else 2**63
         if not -(2**63) <= value < 2**63:
             self.problems.at(node, f"the number {text[:40]} is too large", "put it in quotes if text is meant")
@@ -260,3 +285,12 @@ def _place(text: str) -> tuple[int, int]:
     found = yaml.reader.Reader.NON_PRINTABLE.search(text)
     before = text[: found.start()] if found else ""
     return before.count("\n"), len(before) - before.rfind("\n") - 1
+
+
+def _quoting(problem: str, source: str) -> str:
+    """What to put in quotes, where an expression on the line is the likely cause."""
+    if "${{" in source and ("',' or" in problem or "flow" in problem):
+        return FLOW
+    if "mapping values" in problem:
+        return f"{WHOLE}: it holds ': '"
+    return WHOLE if EXPRESSION.search(source) else ""

@@ -16,6 +16,7 @@ COMMANDS = {
     "doctor": set(),
     "init": set(),
     "models": {"list", "pull"},
+    "plan": set(),
     "run": set(),
     "runs": {"cancel", "list", "show"},
     "supervisor": set(),

@@ -11,6 +11,7 @@ import typer
 
 from orchestrator.cli.failures import FAILED, SUCCEEDED
 from orchestrator.cli.invocation import Invocation
+from orchestrator.domain.identity import sha_label
 from orchestrator.domain.run import FINAL, RunStatus
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ def _print_run(trace: RunTrace, result: RunResult | None) -> None:
     from orchestrator.cli.tables import steps_table
 
     console, run = stdout_console(), trace.run
-    console.print(f"{run.workflow} {run.version} · tenant {run.tenant} · submitted {time_text(run.created_at)}")
+    label = f"{run.workflow} {run.version} {sha_label(run.workflow_sha256)}"
+    console.print(f"{label} · tenant {run.tenant} · submitted {time_text(run.created_at)}", markup=False)
     console.print()
     if result is not None:
         print_summary(console, result, trace)

@@ -129,7 +129,7 @@ async def test_retries_end_at_their_limit(database_url, tmp_path):
             "existing",
         ),
         ("{do: continue, output: {text: '${{ error.code }}'}}", "succeeded", "succeeded", "duplicate"),
-        ("{do: continue, output: {text: '${{ error.absent }}'}}", "failed", "failed", None),
+        ("{do: continue, output: {text: '${{ int(error.message) }}'}}", "failed", "failed", None),
         ("{if: error.code == 'other', do: continue}", "failed", "failed", None),
         ("{do: skip}", "succeeded", "skipped", None),
         ("{do: fail}", "failed", "failed", None),

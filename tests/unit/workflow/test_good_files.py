@@ -50,7 +50,7 @@ def test_an_agent(workflow):
     )  # fmt: skip
     assert plan.prompt == "Split ${{ inputs.topic }}\ninto ${{ inputs.max_sources }} questions.\n"
     assert plan.needs == {}
-    assert plan.line == 23
+    assert plan.line == 24
 
 
 def test_a_worker_with_foreach(workflow):
@@ -113,10 +113,13 @@ def test_without_a_catalogue_names_are_taken_as_they_are():
     [
         ("with: {v: '${{ steps.b.output }}'}", {"b": ("succeeded",)}),
         ("when: steps.b.status == 'failed'", {"b": ("succeeded", "failed", "skipped")}),
-        ("when: steps.b.status == 'skipped' || steps.b.output.ok", {"b": ("succeeded",)}),
+        ("when: steps.b.status == 'skipped' || steps.b.output.ok", {"b": ("succeeded", "skipped")}),
+        ("with: {v: '${{ steps.b.status == \"succeeded\" ? steps.b.output : 0 }}'}", {"b": ("succeeded", "skipped")}),
+        ("when: steps.b.status != 'skipped', with: {v: '${{ steps.b.output }}'}", {"b": ("succeeded", "skipped")}),
+        ("when: steps.b.status == 'skipped' || steps.b.output.ok, needs: [b]", {"b": ("succeeded",)}),
         ("with: {v: '${{ steps[\"b\"].output }}'}", {"b": ("succeeded",)}),
         ("needs: [b]", {"b": ("succeeded",)}),
-        ("needs: {b: [failed]}, with: {v: '${{ steps.b.output }}'}", {"b": ("failed",)}),
+        ("needs: {b: [failed]}, with: {v: '${{ steps.b.error.code }}'}", {"b": ("failed",)}),
         ("needs: [c], when: steps.b.output", {"b": ("succeeded",), "c": ("succeeded",)}),
         ("validate: [{expr: output == steps.b.output}]", {"b": ("succeeded",)}),
         ("on_error: [{if: steps.b.output.lenient, do: skip}]", {"b": ("succeeded",)}),

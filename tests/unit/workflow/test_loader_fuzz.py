@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from orchestrator.domain.worker import WorkerCard
 from orchestrator.errors import WorkflowError
 from orchestrator.workflow import Workflow, parse_workflow
-from orchestrator.workflow.reader import LATER_TOP, TOP
-from orchestrator.workflow.step_reader import ANY_STEP, LATER_KEYS, ONLY
+from orchestrator.workflow.language import KINDS, STEP, WORKFLOW
+from orchestrator.workflow.reader import LATER_TOP
+from orchestrator.workflow.step_reader import LATER_KEYS
 
 GOOD = (Path(__file__).parent / "research.yaml").read_text(encoding="utf-8")
 CATALOGUE = {"x": WorkerCard("x", input_schema={"type": "object", "properties": {"a": {"type": "integer"}}})}
@@ -22,7 +23,7 @@ SCALARS = st.sampled_from([
     "orchestrator/v1", "string", "succeeded",
 ])  # fmt: skip
 KEYS = st.sampled_from([
-    *ANY_STEP, *ONLY["agent"], "worker", *LATER_KEYS, "a", "b", "expr", "do", "if", "times", "items", "as", "type",
+    *STEP, *KINDS["agent"], *KINDS["worker"], *LATER_KEYS, "a", "b", "expr", "do", "if", "times", "items", "as", "type",
     "properties", "required", "file", "default", "enum", "max_attempts", "errors", "attempt", "$ref",
 ])  # fmt: skip
 VALUES = st.recursive(
@@ -31,7 +32,7 @@ VALUES = st.recursive(
 STEPS = st.dictionaries(st.sampled_from("abc"), st.dictionaries(KEYS, VALUES, max_size=6) | VALUES, max_size=3)
 DOCUMENTS = st.fixed_dictionaries(
     {"api": st.just("orchestrator/v1"), "name": st.just("w"), "steps": STEPS},
-    optional={key: VALUES for key in (*TOP, *LATER_TOP) if key not in ("api", "name", "steps")},
+    optional={key: VALUES for key in (*WORKFLOW, *LATER_TOP) if key not in ("api", "name", "steps")},
 )
 
 

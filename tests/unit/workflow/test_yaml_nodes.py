@@ -22,7 +22,7 @@ def read(text: str):
     [
         ("true", True), ("True", True), ("false", False), ("yes", "yes"), ("on", "on"), ("y", "y"),
         ("null", None), ("~", None), ("", None),
-        ("0", 0), ("-12", -12), ("+1", 1), ("012", 12), ("0o17", 15), ("0xFF", 255), ("1_000", "1_000"),
+        ("0", 0), ("-12", -12), ("+1", 1), ("0o17", 15), ("0xFF", 255), ("1_000", "1_000"),
         ("1.", 1.0), (".5", 0.5), ("1e3", 1000.0), ("-1.5E-2", -0.015), ("1.2.3", "1.2.3"), ("12:30", "12:30"),
         ("2001-01-01", "2001-01-01"), ("=", "="), ("-x", "-x"), ("0x", "0x"), ("'1'", "1"), ('"true"', "true"),
         ("!!str 5", "5"), ("! 5", "5"), ("|\n  a\n  b\n", "a\nb\n"), (">-\n  a\n  b\n", "a b"),
@@ -34,6 +34,14 @@ def test_scalars(text, value):
     assert problems == []
     assert got == {"k": value}
     assert type(got["k"]) is type(value)
+
+
+@pytest.mark.parametrize(("text", "number"), [("012", "12"), ("-007", "7"), ("00", "0")])
+def test_a_leading_zero_means_different_numbers_to_different_tools(text, number):
+    _, problems = read(f"k: {text}\n")
+    said = f"{text} is {number} in YAML 1.2 and an octal number in YAML 1.1"
+    assert problems == [f"f.yaml:1:4: {said} (write {number}, or '{text}' if text is meant)"]
+    assert read(f"k: '{text}'\n") == ({"k": text}, [])
 
 
 def test_aliases_share_their_value():

@@ -1,0 +1,25 @@
+-- name: step_history
+-- `runs_by_tenant` gives the newest runs; everything else is read by run.
+WITH recent AS (
+    SELECT id FROM runs
+    WHERE tenant = $1 AND workflow = $2 AND status = 'succeeded'
+    ORDER BY created_at DESC
+    LIMIT $3
+)
+SELECT s.step, s.worker, count(*) AS runs,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM s.finished_at - s.started_at)::float8) AS seconds,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY s.items_total) AS items,
+       avg(used.attempts)::float8 AS attempts,
+       avg(used.input_tokens)::float8 AS input_tokens,
+       avg(used.output_tokens)::float8 AS output_tokens,
+       avg(used.cost_usd) AS cost_usd
+FROM recent
+JOIN steps s ON s.run_id = recent.id AND s.status = 'succeeded'
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE a.purpose = 'work') AS attempts,
+           coalesce(sum(a.input_tokens), 0) AS input_tokens,
+           coalesce(sum(a.output_tokens), 0) AS output_tokens,
+           sum(a.cost_usd) AS cost_usd
+    FROM attempts a WHERE a.run_id = s.run_id AND a.step = s.step
+) AS used
+GROUP BY s.step, s.worker;

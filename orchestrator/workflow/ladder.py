@@ -1,0 +1,121 @@
+"""The attempts that a step may come to at most: first try, revisions and escalations, each with its retries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.domain.policy import ErrorRule, Remedy, RemedyKind, RetryPolicy, RuleKind
+from orchestrator.domain.worker import AGENT_WORKER, VALIDATOR_POOL
+
+if TYPE_CHECKING:
+    from orchestrator.workflow.model import StepSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Who would carry an attempt out; `model` is a tier, None for a worker."""
+
+    worker: str
+    pool: str
+    model: str | None = None
+
+    def escalated(self, to: Remedy | ErrorRule) -> Target:
+        """The target after an escalation: what it does not name stays."""
+        worker = to.worker or self.worker
+        return Target(worker, to.pool or self.pool, (to.model or self.model) if worker == AGENT_WORKER else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """Some rounds of an item, each of which is up to `retry.max_attempts` attempts until one gives an output.
+
+    Attributes:
+        why: `first`, `revise` or `escalate`.
+        rounds: how many at most.
+        targets: any of these may be the one; more than one only where `on_error` escalates.
+    """
+
+    why: str
+    rounds: int
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """All rungs of one item, in their order.
+
+    Attributes:
+        tries: attempts of one round at most, the first included.
+        judges: validators that are attempts of their own, once a round and each with its retries.
+    """
+
+    rungs: tuple[Rung, ...]
+    tries: int
+    judges: int
+
+    @property
+    def rounds(self) -> int:
+        """Outputs at most."""
+        return sum(rung.rounds for rung in self.rungs)
+
+    @property
+    def work(self) -> int:
+        """Attempts of one item at most, validators aside."""
+        return self.rounds * self.tries
+
+    @property
+    def verdicts(self) -> int:
+        """Attempts of validators at most, for one item."""
+        return self.rounds * self.judges * self.tries
+
+
+def ladder_of(spec: StepSpec) -> Ladder:
+    """The ladder of a step. It mirrors `orchestrator.domain.item`, where each attempt is decided."""
+    own = Target(spec.worker, spec.pool, spec.model)
+    rules = [rule for rule in spec.on_error if rule.kind is RuleKind.ESCALATE]
+    rungs, reach = [Rung("first", 1, (own,))], _closed((own,), rules)
+    everywhere = list(reach)
+    for remedy in spec.on_invalid:
+        if remedy.kind in (RemedyKind.CONTINUE, RemedyKind.FAIL):
+            break
+        if remedy.kind is RemedyKind.ESCALATE:
+            reach = _closed([target.escalated(remedy) for target in reach], rules)
+            everywhere += reach
+        rungs.append(Rung(remedy.kind.value, remedy.times, reach))
+    rungs += [Rung("escalate", 1, tuple(dict.fromkeys(t.escalated(rule) for t in everywhere))) for rule in rules]
+    judges = sum(validator.worker is not None for validator in spec.validators)
+    return Ladder(tuple(rungs), tries_of(spec.retry), judges)
+
+
+def tries_of(retry: RetryPolicy) -> int:
+    """Attempts of one round at most."""
+    return retry.max_attempts if retry.errors else 1
+
+
+def waits_of(retry: RetryPolicy) -> float:
+    """Seconds between the attempts of one round at most, all together."""
+    backoff = retry.backoff
+    return sum(min(backoff.max, backoff.initial * backoff.factor**past) for past in range(tries_of(retry) - 1))
+
+
+def attempts_by_pool(spec: StepSpec) -> dict[str, int]:
+    """Attempts of one item at most in each pool; where one of several pools would serve a rung, each counts it."""
+    ladder, found = ladder_of(spec), dict[str, int]()
+    for rung in ladder.rungs:
+        for pool in dict.fromkeys(target.pool for target in rung.targets):
+            found[pool] = found.get(pool, 0) + rung.rounds * ladder.tries
+    for validator in spec.validators:
+        if validator.worker is not None:
+            pool = validator.pool or VALIDATOR_POOL
+            found[pool] = found.get(pool, 0) + ladder.rounds * ladder.tries
+    return found
+
+
+def _closed(targets: Iterable[Target], rules: Iterable[ErrorRule]) -> tuple[Target, ...]:
+    """The targets, and those that `on_error` may have handed the item to from there."""
+    found = list(dict.fromkeys(targets))
+    for target in found:
+        found += [after for rule in rules if (after := target.escalated(rule)) not in found]
+    return tuple(found)

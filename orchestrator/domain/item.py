@@ -154,7 +154,7 @@ def on_verdict(item: ItemState, verdict: Verdict, remedies: Sequence[Remedy]) ->
 def on_invalid(item: ItemState, feedback: Sequence[str], remedies: Sequence[Remedy]) -> ItemState:
     """The output was refused: apply the next remedy that is left; none left is a failure."""
     place, used = item.remedy, item.remedy_used
-    while place < len(remedies) and used >= remedies[place].times:
+    while place < len(remedies) and (used >= remedies[place].times or not _fits(remedies[place], item)):
         place, used = place + 1, 0
     remedy = remedies[place] if place < len(remedies) else Remedy(RemedyKind.FAIL)
     refused = replace(item, remedy=place, remedy_used=used + 1, judges=(), feedback=tuple(feedback))
@@ -167,6 +167,11 @@ def on_invalid(item: ItemState, feedback: Sequence[str], remedies: Sequence[Reme
     if remedy.kind is RemedyKind.ESCALATE:
         return _escalated(again, remedy.worker, remedy.pool, remedy.model)
     return again
+
+
+def _fits(remedy: Remedy, item: ItemState) -> bool:
+    """There must be an output to continue with: malformed model output leaves none."""
+    return remedy.kind is not RemedyKind.CONTINUE or item.output is not None
 
 
 def on_failure(
@@ -182,25 +187,22 @@ def on_failure(
     return _by_rule(failed, error, choose)
 
 
-def on_judge_failure(item: ItemState, name: str, error: ErrorInfo, retry: RetryPolicy) -> ItemState:
+def on_judge_failure(item: ItemState, name: str, error: ErrorInfo, retry: RetryPolicy, choose: ChooseRule) -> ItemState:
     """A validator itself failed: retried like any infrastructure error, and never taken for a pass."""
     judge = next(judge for judge in item.judges if judge.name == name)
     if error.error_class in retry.errors and judge.tries < retry.max_attempts:
         delay = retry.backoff.delay(judge.tries, seed=str(judge.attempt))
         return _with_judge(item, name, lambda j: replace(j, phase=Phase.READY, delay=delay))
     message = f"validator {name!r} could not judge: {error.message}"
-    return replace(
-        item,
-        phase=Phase.FAILED,
-        judges=(),
-        error=ErrorInfo("validator_failed", error.error_class, message, error.detail),
-    )
+    failed = ErrorInfo("validator_failed", error.error_class, message, error.detail)
+    return _by_rule(replace(item, judges=(), error=failed), failed, choose)
 
 
-def on_total_timeout(item: ItemState, seconds: float, choose: ChooseRule) -> ItemState:
-    """The item's total time is over, whatever it was doing."""
+def on_total_timeout(item: ItemState, seconds: float, now: float, choose: ChooseRule) -> ItemState:
+    """The item's total time is over, whatever it was doing. An escalation gets the time anew, from `now`."""
     error = ErrorInfo("total_timeout", "timeout", f"not done {seconds:g} s after it was ready")
-    return _by_rule(replace(item, error=error, judges=()), error, choose)
+    after = _by_rule(replace(item, error=error, judges=()), error, choose)
+    return after if after.settled else replace(after, ready_at=now)
 
 
 def _by_rule(item: ItemState, error: ErrorInfo, choose: ChooseRule) -> ItemState:

@@ -46,10 +46,20 @@ def on_item_settled(step: StepState, item: ItemState, gathering: Gathering, now:
         step,
         done=step.done + 1,
         failed=step.failed + failed,
+        skipped=step.skipped + (item.phase is Phase.SKIPPED),
         error=step.error or (item.error if failed and not gathering.collect else None),
         marked=step.marked or item.marked,
     )
     return close(counted, gathering, now)
+
+
+def has_room(step: StepState, gathering: Gathering, max_parallel: int | None) -> bool:
+    """Whether another item of a `foreach` may be started now."""
+    if step.settled or step.total is None or step.sent >= step.total:
+        return False
+    if step.failed and not gathering.collect:
+        return False
+    return max_parallel is None or step.sent - step.done < max_parallel
 
 
 def close(step: StepState, gathering: Gathering, now: float) -> StepState:
@@ -60,7 +70,7 @@ def close(step: StepState, gathering: Gathering, now: float) -> StepState:
         return replace(step, status=StepStatus.FAILED, finished_at=now) if stopped else step
     if step.done < total:
         return step
-    succeeded = total - step.failed
+    succeeded = total - step.failed - step.skipped
     if total and succeeded < gathering.min_success * total:
         message = f"{succeeded} of {total} items succeeded; min_success asks for {gathering.min_success:g} of them"
         error = ErrorInfo("too_few_succeeded", "error", message)

@@ -51,7 +51,7 @@ class StepState:
     Attributes:
         total: the number of items of a `foreach`, None for a step without.
         items: the list that a `foreach` goes over.
-        sent, done, failed: how many items were ever started, have settled, have failed.
+        sent, done, failed, skipped: how many items were ever started, have settled, have failed, were skipped.
         output: of a step without `foreach`; a `foreach` is put together from its items when it is read.
         reason: why it was skipped, or why it failed before any attempt.
     """
@@ -64,6 +64,7 @@ class StepState:
     sent: int = 0
     done: int = 0
     failed: int = 0
+    skipped: int = 0
     attempts: int = 0
     output: PayloadRef | None = None
     error: ErrorInfo | None = None

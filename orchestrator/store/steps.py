@@ -13,7 +13,7 @@ from orchestrator.store.queries import query
 from orchestrator.store.rows import as_row, digest, write_error
 
 if TYPE_CHECKING:
-    from orchestrator.store.database import Database
+    from orchestrator.store.database import Connection, Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +66,8 @@ def step_columns(rows: Sequence[StepRow]) -> tuple[list[Any], ...]:
 async def list_steps(database: Database, run_id: RunId) -> list[StepRow]:
     """The steps of a run in the order of its file."""
     return [as_row(StepRow, record) for record in await database.fetch(query("list_steps"), run_id)]
+
+
+async def end_open_steps(connection: Connection, run_id: RunId, *, reason: str) -> None:
+    """Show every step that has no outcome yet as cancelled, for a run that is given up."""
+    await connection.execute(query("end_open_steps"), run_id, reason)

@@ -6,6 +6,7 @@ from langgraph.runtime import Runtime
 
 from orchestrator.domain import event as events
 from orchestrator.domain.run import Patch, StepState
+from orchestrator.store import inbox
 from orchestrator.supervisor.context import RunContext
 from orchestrator.supervisor.draft import Draft
 from orchestrator.supervisor.state import SupervisorState, SupervisorUpdate
@@ -24,6 +25,9 @@ async def admit(state: SupervisorState, runtime: Runtime[RunContext]) -> Supervi
 
 
 async def plan(state: SupervisorState, runtime: Runtime[RunContext]) -> SupervisorUpdate:
-    """The steps that need nothing are the first candidates."""
-    roots = tuple(spec.id for spec in runtime.context.workflow.steps.values() if not spec.needs)
-    return {"run": Patch(candidates=roots)}
+    """The steps that need nothing are the first candidates, unless the run was cancelled before it began."""
+    context = runtime.context
+    rows = await inbox.read_inbox(context.database, context.run_id)
+    if any(row.kind == inbox.CANCEL for row in rows):
+        return {"run": Patch(cancelled=True, consumed=tuple(row.id for row in rows))}
+    return {"run": Patch(candidates=tuple(spec.id for spec in context.workflow.steps.values() if not spec.needs))}

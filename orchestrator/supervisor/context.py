@@ -21,13 +21,6 @@ from orchestrator.telemetry import Tracing
 from orchestrator.workflow import Expressions, StepSpec, Workflow
 
 
-def _set_event() -> asyncio.Event:
-    """A run that has just become resident may have an unread inbox."""
-    event = asyncio.Event()
-    event.set()
-    return event
-
-
 @dataclass
 class RunContext:
     """One resident run: its row, its workflow, and the parts that its nodes work with.
@@ -45,7 +38,7 @@ class RunContext:
     signals: Signals
     tracing: Tracing | None = None
     said: dict[str, list[SpanEvent]] = field(default_factory=dict)
-    wake: asyncio.Event = field(default_factory=_set_event)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
     clock: Callable[[], float] = time.time
 
     @property

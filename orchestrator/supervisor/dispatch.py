@@ -11,7 +11,7 @@ from langgraph.runtime import Runtime
 
 from orchestrator.domain import event as events
 from orchestrator.domain.identity import NO_ITEM, ProcessId
-from orchestrator.domain.progress import close
+from orchestrator.domain.progress import close, has_room
 from orchestrator.domain.readiness import Readiness, rule
 from orchestrator.domain.run import RunState, StepState, StepStatus
 from orchestrator.errors import ExpressionError
@@ -28,6 +28,9 @@ from orchestrator.workflow import StepSpec
 if TYPE_CHECKING:
     from orchestrator.store.database import Connection
 
+SLICE = 1_000
+"""Items of one `foreach` that a superstep starts: more would hold up the other runs of this process."""
+
 
 async def dispatch(state: SupervisorState, runtime: Runtime[RunContext]) -> SupervisorUpdate:
     """Turn what is ready into attempts, in one transaction that also deletes the inbox rows already folded in."""
@@ -40,7 +43,7 @@ async def dispatch(state: SupervisorState, runtime: Runtime[RunContext]) -> Supe
     await _commit(draft, run)
     for step_state in draft.steps.values():
         record_step(context, step_state)
-    return {"run": draft.patch(agenda=(), candidates=(), revoked=(), consumed=())}
+    return {"run": draft.patch(agenda=(), candidates=tuple(draft.later), revoked=(), consumed=())}
 
 
 async def _commit(draft: Draft, run: RunState) -> None:
@@ -117,20 +120,20 @@ def _with_items(draft: Draft, spec: StepSpec, step: StepState, items: Any) -> St
 
 
 async def _fill(draft: Draft, spec: StepSpec) -> None:
-    """Start as many further items of a `foreach` as its `max_parallel` leaves room for."""
+    """Start as many further items of a `foreach` as its `max_parallel` leaves room for, a slice in each superstep."""
     step = draft.step(spec.id)
-    if step.settled or step.total is None or step.items is None or step.sent >= step.total:
-        return
-    if step.failed and not gathering(spec).collect:
-        return
-    limit = spec.foreach.max_parallel if spec.foreach and spec.foreach.max_parallel else step.total
-    last = min(step.total, step.done + limit)
-    if last <= step.sent:
+    assert spec.foreach is not None
+    limit, judged_by = spec.foreach.max_parallel, gathering(spec)
+    if step.items is None or not has_room(step, judged_by, limit):
         return
     scope = await draft.context.scope(draft.state(), spec)
     values = await draft.context.payloads.value(draft.context.tenant, step.items)
-    for index in range(step.sent, last):
-        await _send_new(draft, spec, scope, index, values[index])
+    last = step.sent + SLICE
+    while has_room(step, judged_by, limit) and step.sent < last:
+        await _send_new(draft, spec, scope, step.sent, values[step.sent])
+        step = draft.step(spec.id)
+    if has_room(step, judged_by, limit):
+        draft.put_off(spec.id)
 
 
 async def _send_new(draft: Draft, spec: StepSpec, scope: dict[str, Any], index: int, value: Any) -> None:

@@ -38,6 +38,8 @@ class Draft:
         self.items: dict[tuple[str, int], ItemState] = {}
         self.orders: list[AttemptOrder] = []
         self.events: list[Event] = []
+        self.later: list[str] = []
+        self.revoked: list[AttemptId] = []
         self._payloads: dict[str, Payload] = {}
         self._verdicts: list[tuple[AttemptId, Verdict]] = []
 
@@ -65,6 +67,10 @@ class Draft:
     def put_item(self, item: ItemState) -> None:
         """Record what became of an item."""
         self.items[item.step, item.index] = item
+
+    def put_off(self, step: str) -> None:
+        """Have another look at a step in a superstep of its own, without waiting for anything."""
+        self.later.append(step)
 
     def put_value(self, value: Any) -> PayloadRef:
         """Have a JSON value stored; gives its reference."""

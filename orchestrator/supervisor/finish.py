@@ -5,14 +5,18 @@ from __future__ import annotations
 from langgraph.runtime import Runtime
 
 from orchestrator.domain import event as events
+from orchestrator.domain.event import Event
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.payload import PayloadRef
 from orchestrator.domain.run import Patch, RunState, RunStatus, StepStatus, run_status
 from orchestrator.errors import ExpressionError
-from orchestrator.store import runs
+from orchestrator.store import Database, attempts, runs, steps
+from orchestrator.store.events import append_events
+from orchestrator.store.runs import Ownership
 from orchestrator.supervisor.context import RunContext
 from orchestrator.supervisor.draft import Draft
 from orchestrator.supervisor.ending import expression_error
+from orchestrator.supervisor.signals import Signals
 from orchestrator.supervisor.spans import record_run
 from orchestrator.supervisor.state import SupervisorState, SupervisorUpdate
 
@@ -39,6 +43,25 @@ async def finish(state: SupervisorState, runtime: Runtime[RunContext]) -> Superv
         record_run(context, ended)
     await context.signals.finished(context.run_id)
     return {"run": Patch()}
+
+
+async def give_up(database: Database, signals: Signals, owned: Ownership, error: ErrorInfo) -> None:
+    """End a run as failed that cannot be driven, and with it whatever of it is still open.
+
+    Raises:
+        Fenced: this process does not own it any more.
+        DatabaseUnavailable: it must be tried again.
+    """
+    run = owned.run
+    data = {"status": str(RunStatus.FAILED), "error": error.as_json()}
+    ended = Event(run.id, run.tenant, events.RUN_FINISHED, data=data, key=events.RUN_FINISHED)
+    async with database.fenced(run.id, owned.epoch) as connection:
+        recalled = await attempts.cancel_attempts(connection, run.id)
+        await steps.end_open_steps(connection, run.id, reason=error.message)
+        await append_events(connection, [ended])
+        await runs.finish_run(connection, run.id, status=str(RunStatus.FAILED), output=None, error=error)
+    signals.recall(recalled, run.id)
+    await signals.finished(run.id)
 
 
 async def _outputs(context: RunContext, run: RunState) -> dict[str, object]:

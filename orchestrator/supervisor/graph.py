@@ -39,9 +39,12 @@ def compile_graph(saver: BaseCheckpointSaver[Any]) -> CompiledStateGraph[Any, Ru
     return graph.compile(checkpointer=saver, name="supervisor")
 
 
-async def after_dispatch(state: SupervisorState) -> Literal["settle", "finish"]:
-    """Wait for outcomes, unless every step has settled already."""
-    return "finish" if state["run"].over else "settle"
+async def after_dispatch(state: SupervisorState) -> Literal["dispatch", "settle", "finish"]:
+    """Wait for outcomes, unless a large `foreach` was put off or every step has settled already."""
+    run = state["run"]
+    if run.over:
+        return "finish"
+    return "dispatch" if run.candidates else "settle"
 
 
 async def after_settle(state: SupervisorState) -> Literal["dispatch", "finish"]:

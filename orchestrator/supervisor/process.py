@@ -122,4 +122,6 @@ class Supervisor:
                 self._residents.wake(await self._sweeper.sweep(self._residents.ids))
             except OrchestratorError as error:
                 logger.warning("the sweep failed, next try in %g s: %s", self._settings.sweep, error.message)
+            except Exception:
+                logger.exception("the sweep failed, next try in %g s", self._settings.sweep)
             await asyncio.sleep(self._settings.sweep)

@@ -13,11 +13,12 @@ from langchain_core.runnables import RunnableConfig
 from orchestrator.domain.identity import ProcessId, RunId
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.payload import PayloadRef
-from orchestrator.domain.run import Patch, RunStatus
+from orchestrator.domain.run import Patch
 from orchestrator.errors import Fenced, OrchestratorError, ServiceError
 from orchestrator.store import AsyncpgSaver, Database, runs
 from orchestrator.store.runs import Ownership
 from orchestrator.supervisor.context import RunContext
+from orchestrator.supervisor.finish import give_up
 from orchestrator.supervisor.graph import NO_RECURSION_LIMIT, compile_graph
 from orchestrator.supervisor.payloads import Payloads
 from orchestrator.supervisor.serde import StateSerializer
@@ -33,6 +34,9 @@ CRASHES_ALLOWED = 5
 REST_AFTER_OUTAGE = 1.0
 """Seconds before a run that lost its database is let go of, to be taken again."""
 
+WORKFLOWS_HELD = 256
+"""Definitions that are kept ready; others are read again."""
+
 LONGEST_REST = 30.0
 """Seconds between two tries to drive a run, at the most."""
 
@@ -41,7 +45,8 @@ LONGEST_REST = 30.0
 class Resident:
     """A run that lives here."""
 
-    context: RunContext
+    owned: Ownership
+    wake: asyncio.Event
     task: asyncio.Task[None]
 
 
@@ -74,7 +79,7 @@ class Residents:
         """Something may be in these runs' inboxes; those that live elsewhere are passed over."""
         for run_id in run_ids:
             if (resident := self._here.get(run_id)) is not None:
-                resident.context.wake.set()
+                resident.wake.set()
 
     async def take(self, run_id: RunId, process: ProcessId) -> None:
         """Make a run resident, if nobody alive has it. Waits while this process is full."""
@@ -84,9 +89,10 @@ class Residents:
         try:
             owned = await runs.take_ownership(self._database, run_id, process, dead_after=self._dead_after)
             if owned is not None:
-                context = await self._context(owned)
-                task = asyncio.create_task(self._host(context), name=f"run {run_id}")
-                self._here[run_id] = Resident(context, task)
+                wake = asyncio.Event()
+                wake.set()  # its inbox may be unread
+                task = asyncio.create_task(self._host(owned, wake), name=f"run {run_id}")
+                self._here[run_id] = Resident(owned, wake, task)
                 return
         except BaseException:
             self._room.release()
@@ -103,13 +109,13 @@ class Residents:
 
     async def hand_back(self) -> list[RunId]:
         """Stop driving every run and let go of it, so that another process may take it at once."""
-        held = {run_id: resident.context for run_id, resident in self._here.items()}
+        held = {run_id: resident.owned for run_id, resident in self._here.items()}
         dropped = await self.drop_all()
         for run_id in dropped:
             await self._release(held[run_id])
         return dropped
 
-    async def _context(self, owned: Ownership) -> RunContext:
+    async def _context(self, owned: Ownership, wake: asyncio.Event) -> RunContext:
         run = owned.run
         return RunContext(
             run=run,
@@ -121,6 +127,7 @@ class Residents:
             expressions=self._expressions,
             signals=self._signals,
             tracing=self._tracing,
+            wake=wake,
         )
 
     async def _workflow(self, sha256: str) -> Workflow:
@@ -128,24 +135,26 @@ class Residents:
             definition = await runs.get_workflow(self._database, sha256)
             if definition is None:
                 raise OrchestratorError(f"workflow {sha256[:12]} is not stored")
+            if len(self._workflows) >= WORKFLOWS_HELD:
+                self._workflows.pop(next(iter(self._workflows)))
             self._workflows[sha256] = Workflow.from_json(definition)
         return self._workflows[sha256]
 
-    async def _host(self, context: RunContext) -> None:
+    async def _host(self, owned: Ownership, wake: asyncio.Event) -> None:
         """Drive a run to its end, or until this process loses it."""
-        run_id = context.run_id
+        run_id = owned.run.id
         try:
-            await self._drive(context)
+            await self._drive(await self._context(owned, wake))
             self._crashes.pop(run_id, None)
         except Fenced:
             logger.info("run %s belongs to another process now", run_id)
         except ServiceError as error:
             logger.warning("run %s waits: %s", run_id, error.message)
             await asyncio.sleep(REST_AFTER_OUTAGE)
-            await self._release(context)
+            await self._release(owned)
         except Exception:
             logger.exception("run %s could not be driven", run_id)
-            await self._recover(context)
+            await self._recover(owned)
         finally:
             self._here.pop(run_id, None)
             self._room.release()
@@ -159,23 +168,21 @@ class Residents:
         start: Any = None if begun else {"run": Patch()}
         await self._graph.ainvoke(start, config, context=context, durability="sync")
 
-    async def _recover(self, context: RunContext) -> None:
+    async def _recover(self, owned: Ownership) -> None:
         """After a crash: rest, then let go of the run so that it is tried again; after too many, end it."""
-        crashes = self._crashes[context.run_id] = self._crashes.get(context.run_id, 0) + 1
+        run_id = owned.run.id
+        crashes = self._crashes[run_id] = self._crashes.get(run_id, 0) + 1
         await asyncio.sleep(min(LONGEST_REST, 0.5 * 2**crashes))
-        if crashes < CRASHES_ALLOWED:
-            await self._release(context)
-            return
-        message = f"the supervisor failed {crashes} times in a row on this run; its log tells why"
-        error = ErrorInfo("internal", "internal", message)
-        try:
-            async with self._database.fenced(context.run_id, context.epoch) as connection:
-                await runs.finish_run(
-                    connection, context.run_id, status=str(RunStatus.FAILED), output=None, error=error
-                )
-            await self._signals.finished(context.run_id)
-        except OrchestratorError:
-            logger.exception("run %s could not be ended", context.run_id)
+        if crashes >= CRASHES_ALLOWED:
+            message = f"the supervisor failed {crashes} times in a row on this run; its log tells why"
+            try:
+                await give_up(self._database, self._signals, owned, ErrorInfo("internal", "internal", message))
+            except OrchestratorError as error:
+                logger.warning("run %s could not be ended: %s", run_id, error.message)
+            else:
+                self._crashes.pop(run_id, None)
+                return
+        await self._release(owned)
 
     async def release_left(self) -> None:
         """Let go of runs whose release failed before: the database was away."""
@@ -183,9 +190,9 @@ class Residents:
             await runs.release_run(self._database, run_id, epoch)
             self._unreleased.pop(run_id, None)
 
-    async def _release(self, context: RunContext) -> None:
+    async def _release(self, owned: Ownership) -> None:
         try:
-            await runs.release_run(self._database, context.run_id, context.epoch)
+            await runs.release_run(self._database, owned.run.id, owned.epoch)
         except OrchestratorError as error:
-            logger.warning("run %s is not released yet: %s", context.run_id, error.message)
-            self._unreleased[context.run_id] = context.epoch
+            logger.warning("run %s is not released yet: %s", owned.run.id, error.message)
+            self._unreleased[owned.run.id] = owned.epoch

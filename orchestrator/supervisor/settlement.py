@@ -11,7 +11,6 @@ from langgraph.runtime import Runtime
 
 from orchestrator.domain import event as events
 from orchestrator.domain.attempt import Purpose
-from orchestrator.domain.identity import AttemptId
 from orchestrator.domain.item import (
     ChooseRule,
     ItemState,
@@ -49,21 +48,20 @@ async def settle(state: SupervisorState, runtime: Runtime[RunContext]) -> Superv
     rows, overdue = await _arrivals(context, run)
     draft = Draft(context, run)
     cancelled = any(row.kind == "cancel" for row in rows)
-    revoked: list[AttemptId] = []
     if cancelled:
         draft.say(events.RUN_CANCEL_REQUESTED, "", {}, key=events.RUN_CANCEL_REQUESTED)
     else:
         for settled in [row.settled for row in rows if row.settled is not None]:
             await _fold(draft, settled)
         for step, index in overdue:
-            revoked += await _end_overdue(draft, step, index)
+            await _end_overdue(draft, step, index)
     await _write(draft, cancelling=cancelled)
     agenda = tuple(key for key, item in draft.items.items() if item.wants_dispatch)
     return {
         "run": draft.patch(
             agenda=agenda,
             candidates=_candidates(draft),
-            revoked=tuple(revoked),
+            revoked=tuple(draft.revoked),
             consumed=tuple(row.id for row in rows),
             cancelled=cancelled or None,
         )
@@ -145,7 +143,11 @@ async def _fold_verdict(draft: Draft, spec: StepSpec, item: ItemState, settled: 
         _say(draft, item, [verdict])
         after = on_verdict(item, verdict, spec.on_invalid)
     else:
-        after = on_judge_failure(item, settled.validator, _error_of(settled), spec.retry)
+        choose = await _chooser(draft, spec)
+        after = on_judge_failure(item, settled.validator, _error_of(settled), spec.retry, choose)
+        if after.phase is not Phase.VALIDATING:
+            others = [judge.attempt for judge in item.judges if judge.phase is Phase.RUNNING]
+            draft.revoked += [attempt for attempt in others if attempt is not None and attempt != settled.id]
     _place(draft, spec, item, after)
 
 
@@ -210,15 +212,15 @@ def _applies(context: RunContext, rule: ErrorRule, variables: dict[str, Any]) ->
         return False
 
 
-async def _end_overdue(draft: Draft, step: str, index: int) -> list[AttemptId]:
-    """End an item whose total time is over; gives the attempts that must be called back."""
+async def _end_overdue(draft: Draft, step: str, index: int) -> None:
+    """End an item whose total time is over, and have its attempts called back."""
     spec, item = draft.context.spec(step), draft.item(step, index)
     if item.settled:
-        return []
-    running = [item.attempt] if item.phase is Phase.RUNNING else [j.attempt for j in item.judges]
-    after = on_total_timeout(item, spec.timeout.total or 0.0, await _chooser(draft, spec))
+        return
+    running = [item.attempt] if item.phase is Phase.RUNNING else [judge.attempt for judge in item.judges]
+    draft.revoked += [attempt for attempt in running if attempt is not None]
+    after = on_total_timeout(item, spec.timeout.total or 0.0, draft.context.clock(), await _chooser(draft, spec))
     _place(draft, spec, item, after)
-    return [attempt for attempt in running if attempt is not None]
 
 
 def _place(draft: Draft, spec: StepSpec, before: ItemState, after: ItemState) -> None:

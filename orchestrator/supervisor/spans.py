@@ -15,12 +15,17 @@ from orchestrator.store.runs import RunRow
 from orchestrator.supervisor.context import RunContext
 from orchestrator.telemetry import names, run_attributes, step_attributes, verdict_event
 
+VERDICTS_SHOWN = 500
+"""Events on one step's span at the most; the `verdicts` rows have them all."""
+
 
 def note_verdict(context: RunContext, item: ItemState, verdict: Verdict) -> None:
     """Keep a verdict for the span of its step."""
     if context.tracing is not None:
         place = {names.ATTEMPT_NUMBER: item.number, names.ATTEMPT_ITEM: item.index}
-        context.said.setdefault(item.step, []).append(verdict_event(verdict, context.clock(), place))
+        said = context.said.setdefault(item.step, [])
+        if len(said) < VERDICTS_SHOWN:
+            said.append(verdict_event(verdict, context.clock(), place))
 
 
 def record_step(context: RunContext, step: StepState) -> None:

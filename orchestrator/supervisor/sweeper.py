@@ -14,6 +14,9 @@ from orchestrator.supervisor.signals import Signals
 BATCH = 500
 """Rows that one sweep mends of each kind; the next one goes on."""
 
+PERMITS_RESTORED = 8
+"""Permits of one pool that one sweep makes up for; more would be picked in vain where a worker's own limit holds."""
+
 PRUNE_EVERY = 3600.0
 """Seconds between two times that the queue's log is pruned, and the age of what goes."""
 
@@ -26,6 +29,7 @@ class Sweeper:
         self._signals = signals
         self._notifier = notifier
         self._settings = settings
+        self._lacking: frozenset[str] = frozenset()
         self._prune_at = time.monotonic() + PRUNE_EVERY
 
     async def sweep(self, residents: Sequence[RunId]) -> Iterable[RunId]:
@@ -51,14 +55,21 @@ class Sweeper:
     async def _restore_permits(self) -> None:
         """Attempts that wait for a claim but have no permit: it was lost with the process that had picked it.
 
-        Every pool with due attempts is woken besides, in case the notification was lost: idle consumers sleep long.
+        A permit that was picked a moment ago is not lost, so only a lack that lasts is made up, a few at a time.
+        Every pool with due attempts is woken besides, in case the
+        notification was lost: idle consumers sleep long.
         """
         queued = await attempts.missing_permits(self._database)
         if not queued:
+            self._lacking = frozenset()
             return
         async with self._database.transaction() as connection:
             waiting = await waiting_permits(connection, queued)
             short = {pool: count - waiting.get(pool, 0) for pool, count in queued.items()}
-            permits = [Permit(pool) for pool, count in short.items() for _ in range(min(count, BATCH)) if count > 0]
-            await enqueue_permits(connection, permits)
+            lacks = {pool: count for pool, count in short.items() if count > 0}
+            lasting = [pool for pool in lacks if pool in self._lacking]
+            await enqueue_permits(
+                connection, [Permit(pool) for pool in lasting for _ in range(min(lacks[pool], PERMITS_RESTORED))]
+            )
+        self._lacking = frozenset(lacks)
         self._signals.wake_pools(queued)

@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 
+from orchestrator import Orchestrator
 from orchestrator.errors import InputsInvalid
-from tests.integration.supervisor.scene import flow, opened
+from orchestrator.settings import DatabaseSettings, Settings
+from tests.integration.supervisor.scene import flow, opened, workers_of
 
 
 async def test_outputs_flow_along_the_edges(database_url, tmp_path):
@@ -325,3 +327,58 @@ async def test_events_tell_the_run_in_order(database_url, tmp_path):
         "step.finished",
         "run.finished",
     ]
+
+
+async def test_a_window_of_items_that_fail_without_an_attempt_does_not_hold_up_the_rest(database_url, tmp_path):
+    async with opened(database_url, tmp_path) as scene:
+        result, trace = await scene.run(
+            """
+  each:
+    kind: worker
+    worker: t.say
+    foreach: {items: [0, 0, 0, 1, 2], as: n, max_parallel: 2, on_item_error: collect}
+    with: {text: "${{ string(10 / n) }}"}
+""",
+            head="outputs: {ok: '${{ steps.each.output.map(each, each.ok) }}'}",
+        )
+    assert (result.status, result.output) == ("succeeded", {"ok": [False, False, False, True, True]})
+    assert len(trace.attempts) == 2
+
+
+async def test_a_large_foreach_is_started_in_slices(database_url, tmp_path, monkeypatch):
+    monkeypatch.setattr("orchestrator.supervisor.dispatch.SLICE", 7)
+    async with opened(database_url, tmp_path) as scene:
+        result, trace = await scene.run(
+            """
+  each: {kind: worker, worker: t.say, foreach: {items: "${{ inputs.words }}", as: w}, with: {text: "${{ w }}"}}
+""",
+            {"words": [str(number) for number in range(30)]},
+            head="inputs: {words: {type: array}}\noutputs: {all: '${{ steps.each.output.map(each, each.text) }}'}",
+        )
+    assert result.output == {"all": [str(number) for number in range(30)]}
+    assert len(trace.attempts) == 30
+
+
+async def test_a_run_that_is_cancelled_before_it_begins_runs_nothing(database_url, tmp_path):
+    settings = Settings(root=tmp_path, database=DatabaseSettings(url=database_url))
+    async with Orchestrator.open(tmp_path, settings=settings, workers=workers_of({}), serve=False) as app:
+        handle = await app.submit(flow("  s: {kind: worker, worker: t.say, with: {text: never}}"))
+        await handle.cancel()
+    async with opened(database_url, tmp_path) as scene:
+        result = await (await scene.app.handle(handle.id)).result(timeout=30)
+        assert (result.status, scene.calls["never"]) == ("cancelled", 0)
+
+
+async def test_a_run_that_cannot_be_driven_is_given_up_and_says_so(database_url, tmp_path, monkeypatch):
+    monkeypatch.setattr("orchestrator.supervisor.residents.CRASHES_ALLOWED", 2)
+    settings = Settings(root=tmp_path, database=DatabaseSettings(url=database_url))
+    async with Orchestrator.open(tmp_path, settings=settings, workers=workers_of({}), serve=False) as app:
+        handle = await app.submit(flow("  s: {kind: worker, worker: t.say, with: {text: x}}"))
+        await app.database.execute("DELETE FROM blobs")
+    async with opened(database_url, tmp_path) as scene:
+        handle = await scene.app.handle(handle.id)
+        result = await handle.result(timeout=30)
+        assert result.status == "failed" and result.error.code == "internal"
+        async with asyncio.timeout(10):
+            kinds = [stored.event.kind async for stored in handle.events()]
+        assert kinds[-1] == "run.finished"

@@ -153,19 +153,39 @@ def test_a_validator_that_fails_is_retried_and_never_taken_for_a_pass():
     error = ErrorInfo("boom", "timeout", "slow")
     item = on_judge_sent(on_output(sent(), OUTPUT, (), ("links",), ()), "links", attempt())
     for _ in range(RETRY.max_attempts - 1):
-        item = on_judge_failure(item, "links", error, RETRY)
+        item = on_judge_failure(item, "links", error, RETRY, no_rule)
         assert item.phase is Phase.VALIDATING and item.wants_dispatch
         item = on_judge_sent(item, "links", attempt())
-    item = on_judge_failure(item, "links", error, RETRY)
+    item = on_judge_failure(item, "links", error, RETRY, no_rule)
     assert item.phase is Phase.FAILED and item.error is not None and item.error.code == "validator_failed"
 
 
 def test_the_total_timeout_ends_an_item_in_any_phase():
     validating = on_output(sent(), OUTPUT, (), ("links",), ())
     for item in (sent(), validating):
-        ended = on_total_timeout(item, 5.0, no_rule)
+        ended = on_total_timeout(item, 5.0, 100.0, no_rule)
         assert ended.phase is Phase.FAILED and ended.error is not None and ended.error.code == "total_timeout"
 
 
 def test_no_remedy_is_a_failure():
     assert on_invalid(sent(), ("bad",), ()).phase is Phase.FAILED
+
+
+def test_continue_needs_an_output_to_continue_with():
+    malformed = ErrorInfo("malformed", "invalid_output", "not JSON")
+    item = on_failure(sent(), malformed, RETRY, [Remedy(RemedyKind.CONTINUE), TO_RULES], no_rule)
+    assert (item.phase, item.why) == (Phase.READY, "escalate")
+    assert on_failure(sent(), malformed, RETRY, [Remedy(RemedyKind.CONTINUE)], no_rule).phase is Phase.FAILED
+
+
+def test_an_escalation_after_the_total_timeout_gets_the_time_anew():
+    choose = first_rule(ErrorRule(RuleKind.ESCALATE, worker="other"))
+    late = on_total_timeout(replace(sent(), ready_at=1.0), 5.0, 100.0, choose)
+    assert (late.phase, late.worker, late.ready_at) == (Phase.READY, "other", 100.0)
+
+
+def test_a_validator_that_cannot_judge_asks_on_error():
+    item = on_judge_sent(on_output(sent(), OUTPUT, (), ("links",), ()), "links", attempt())
+    rule = ErrorRule(RuleKind.CONTINUE, output="checked by hand")
+    judged = on_judge_failure(item, "links", ErrorInfo("boom", "error", "broken"), RETRY, first_rule(rule))
+    assert (judged.phase, judged.output) == (Phase.SUCCEEDED, Payload.of("checked by hand").ref)

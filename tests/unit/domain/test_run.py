@@ -93,6 +93,7 @@ OK, BAD = Phase.SUCCEEDED, Phase.FAILED
         ([OK, BAD], Gathering(collect=True, min_success=0.6), "failed"),
         ([BAD, BAD], Gathering(collect=True), "succeeded"),
         ([OK, Phase.SKIPPED], Gathering(), "succeeded"),
+        ([OK, Phase.SKIPPED], Gathering(collect=True, min_success=0.6), "failed"),
     ],
 )
 def test_a_foreach_is_judged_when_all_items_are_done(phases, gathering, status):

@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench lock
+.PHONY: help install demo test check format fuzz bench lock
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -29,6 +29,9 @@ check: $(STAMP)  ## format, lint, types, import contract, lock
 format: $(STAMP)  ## let ruff format and mend what it can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+fuzz: $(STAMP)  ## the workflow loader against odd files, for ten minutes; ARGS="--seconds 60"
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: $(STAMP)  ## the figures of docs/benchmarks.md, on this machine
 	$(BIN)/python -m tests.benchmarks $(ARGS)

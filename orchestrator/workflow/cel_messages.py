@@ -65,10 +65,10 @@ def _say(text: str) -> str:
 
 def _overload(found: re.Match[str]) -> str:
     names = [TYPE_NAMES.get(name, name) for name in re.split(r",\s*", found.group(2).strip("()"))]
-    operator = found.group(1).strip("_").replace("_:_", ":").replace("_?_", "?")
-    if found.group(1) == "_?_:_" and len(names) == 3:
+    operator = found.group(1).replace("_", "").replace("@", "")
+    if found.group(1) == "_?_:_" and len(names) == 3 and names[0] in ("bool", "dyn"):
         return f"both sides of ':' must be of one type, these are {names[1]} and {names[2]}"
-    if operator == "<jump_condition>":
+    if operator in ("<jump_condition>", "?:"):
         return "a condition is neither true nor false"
     message = f"'{operator}' does not take {' and '.join(names) or 'what it is given'}"
     return f"{message}; {MIXED}" if {"int", "double"} <= set(names) else message
@@ -92,6 +92,11 @@ def _overload_at_run(found: re.Match[str]) -> str:
     return _overload(found)
 
 
+def _short(name: str) -> str:
+    """A CEL type without what it holds: `list(int)` is `list`."""
+    return TYPE_NAMES.get(name, name).split("(", maxsplit=1)[0]
+
+
 Saying = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
 SAYINGS: tuple[Saying, ...] = (
     (re.compile(r"recursion (?:depth|limit)"), lambda _: "the expression is nested too deeply (at most 32 levels)"),
@@ -107,6 +112,16 @@ SAYINGS: tuple[Saying, ...] = (
     ),
     (re.compile(r"found no matching overload for '(.+?)' applied to '(.+?)'$"), _overload),
     (re.compile(r"No matching overloads found : ([^(]+)(\(.*\))?(?:\[.*)?$"), _overload_at_run),
+    (
+        re.compile(r"expression of type '(.+?)' cannot be the operand of a select"),
+        lambda found: f"a field is read from {_short(found.group(1))}, which has none",
+    ),
+    (
+        re.compile(r"expression of type '(.+?)' cannot be the range of a comprehension"),
+        lambda found: f"a macro goes over a list or a map, this is {_short(found.group(1))}",
+    ),
+    (re.compile(r"invalid argument to has|has\(\) argument"), lambda _: "has takes a field, as in has(inputs.x.y)"),
+    (re.compile(r"reserved identifier: (\w+)"), lambda found: f"'{found.group(1)}' is a reserved word of CEL"),
     (re.compile(r"Applying SELECT to non-message type"), lambda _: "a field is read from something that has no fields"),
     (re.compile(r"Iteration budget exceeded"), lambda _: "the expression loops too often"),
 )

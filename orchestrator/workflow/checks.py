@@ -28,6 +28,8 @@ TYPE_WORDS = {
     "STRING": "text",
     "BOOL": "true or false",
     "NULL": "null",
+    "LIST": "a list",
+    "MAP": "a mapping",
 }
 
 
@@ -55,7 +57,7 @@ class ExpressionCheck:
         for name in sorted(bound & seen):
             self._note(use, 0, f"a macro's variable is called '{name}', as one that is there already", "rename it")
         if kind not in (None, "DYN") and use.wants and not str(kind).startswith(use.wants):
-            gives = TYPE_WORDS.get(str(kind), str(kind).lower())
+            gives = TYPE_WORDS.get(str(kind).split("<", maxsplit=1)[0], str(kind).lower())
             self._note(use, 0, f"{use.what} must be {WANTED[use.wants][0]}, this gives {gives}")
         tree = tree_of(use.expression)
         if tree is None or len(self.problems.found) > before:

@@ -211,7 +211,9 @@ USED = Section({"api": Key(one_of(API), "The version of the language.", required
 WORKFLOW = Section({
     "api": Key(one_of(API), "The version of the language.", required=True),
     "name": Key(shared("id"), "What the workflow is called.", required=True),
-    "version": Key({"type": ["string", "number"], "maxLength": 60}, "Pinned by a run, with the content. Default: 0."),
+    "version": Key(
+        {"type": ["string", "number"], "minLength": 1, "maxLength": 60}, "Pinned by a run with the content. Default: 0."
+    ),
     "description": Key(TEXT, "For people."),
     "inputs": Key(by_name(shared("schema"), "identifier"), "A JSON Schema a field; required unless it has a default."),
     "outputs": Key({"type": "object"}, "What a run gives; text may hold ${{ … }}."),

@@ -54,7 +54,8 @@ def _head(reading: Reading, fields: Fields, draft: Draft) -> None:
     if name is not None:
         draft.values["name"] = as_name(problems, name, "'name'", ID, ID_MEANS)
     version = fields.node("version")
-    if isinstance(version, Scalar) and 0 < len(version.text) <= 60:
+    written = isinstance(version, Scalar) and not isinstance(version.value, bool | None)
+    if written and isinstance(version, Scalar) and 0 < len(version.text) <= 60:
         draft.values["version"] = version.text
     elif version is not None:
         problems.at(version, "'version' must be text such as 1.0.0")

@@ -37,9 +37,9 @@ class StepShapes:
     def of_step(self, name: str, attribute: str) -> Shape | None:
         """The shape of `steps.NAME.ATTRIBUTE`."""
         draft = self.steps.get(name)
-        if attribute == "status":
-            return STATUS
-        if attribute != "output" or draft is None:
+        if attribute != "output":
+            return {"status": STATUS, "error": ERROR}.get(attribute)
+        if draft is None:
             return None
         shape = self._output(draft)
         foreach = draft.values.get("foreach")

@@ -15,6 +15,7 @@ from orchestrator.cli.invocation import package_version
 from orchestrator.cli.quantities import plural
 from orchestrator.errors import InputError
 
+SCHEMA = "workflow.schema.json"
 _RENAMED = {"gitignore": ".gitignore"}
 _SKIPPED = {"__pycache__"}
 
@@ -42,7 +43,8 @@ def write_project(folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         names = {"name": project_name(folder), "version": package_version()}
         template = files("orchestrator.cli").joinpath("template")
-        return [path for item in template.iterdir() for path in _write(item, folder, names)]
+        written = [path for item in template.iterdir() for path in _write(item, folder, names)]
+        return written + _write(files("orchestrator.workflow").joinpath(SCHEMA), folder / "graphs", names)
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
 

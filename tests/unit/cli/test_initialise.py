@@ -18,6 +18,7 @@ def test_a_project_has_the_six_folder_shape_and_the_mark(tmp_path: Path) -> None
         "configs/default.yaml",
         "evals/README.md",
         "graphs/hello.yaml",
+        "graphs/workflow.schema.json",
         "pyproject.toml",
         "tests/test_greeting.py",
         "workers/__init__.py",

@@ -1,74 +1,76 @@
-"""Whatever the text, the loader gives a workflow or a `WorkflowError` with places inside the file."""
+"""Whatever the text, the loader gives a workflow or a `WorkflowError` with places inside it. More: `make fuzz`."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import time
+import tracemalloc
 
-import yaml
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.domain.worker import WorkerCard
 from orchestrator.errors import WorkflowError
-from orchestrator.workflow import Workflow, parse_workflow
-from orchestrator.workflow.language import KINDS, STEP, WORKFLOW
-from orchestrator.workflow.reader import LATER_TOP
-from orchestrator.workflow.step_reader import LATER_KEYS
+from orchestrator.workflow import parse_workflow
+from tests.fuzz.loader import changed_files, documents, load, load_document
 
-GOOD = (Path(__file__).parent / "research.yaml").read_text(encoding="utf-8")
-CATALOGUE = {"x": WorkerCard("x", input_schema={"type": "object", "properties": {"a": {"type": "integer"}}})}
-SCALARS = st.sampled_from([
-    None, True, 0, 1, -1, 1.5, "", "a", "b", "x", "small", "fail", "revise", "escalate", "collect", "3s", "worker",
-    "agent", "${{ steps.a.output }}", "${{ inputs.a }} b", "${{ item }", "steps.b.status == 'failed'", "output.ok",
-    "orchestrator/v1", "string", "succeeded",
-])  # fmt: skip
-KEYS = st.sampled_from([
-    *STEP, *KINDS["agent"], *KINDS["worker"], *LATER_KEYS, "a", "b", "expr", "do", "if", "times", "items", "as", "type",
-    "properties", "required", "file", "default", "enum", "max_attempts", "errors", "attempt", "$ref",
-])  # fmt: skip
-VALUES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=10
-)
-STEPS = st.dictionaries(st.sampled_from("abc"), st.dictionaries(KEYS, VALUES, max_size=6) | VALUES, max_size=3)
-DOCUMENTS = st.fixed_dictionaries(
-    {"api": st.just("orchestrator/v1"), "name": st.just("w"), "steps": STEPS},
-    optional={key: VALUES for key in (*WORKFLOW, *LATER_TOP) if key not in ("api", "name", "steps")},
-)
+QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 
-def load(text: str) -> None:
-    try:
-        workflow = parse_workflow(text, file="w.yaml", folder=None, catalogue=CATALOGUE, model_tiers=["small"])
-    except WorkflowError as error:
-        assert error.problems
-        last = (
-            text.count("\n") + text.count("\r") + text.count("\x85") + text.count("\u2028") + text.count("\u2029") + 2
-        )
-        assert all(1 <= problem.line <= last and problem.column >= 1 for problem in error.problems)
-        assert all(len(str(problem)) < 1_500 for problem in error.problems)
-    else:
-        assert Workflow.from_json(workflow.to_json()).to_json() == workflow.to_json()
-
-
-@settings(max_examples=250, deadline=None)
-@given(document=DOCUMENTS)
+@settings(max_examples=300, deadline=None, suppress_health_check=QUIET)
+@given(documents())
 def test_any_document(document):
-    load(yaml.safe_dump(document, sort_keys=False))
+    load_document(document)
 
 
-@settings(max_examples=200, deadline=None)
-@given(data=st.data())
-def test_a_good_file_with_a_few_characters_changed(data):
-    text = GOOD
-    for _ in range(data.draw(st.integers(1, 4))):
-        at = data.draw(st.integers(0, len(text)))
-        gone = data.draw(st.integers(0, 6))
-        new = data.draw(st.text(st.sampled_from("{}[]:,-\n '\"$#&*!|>%@`~a1. \t"), max_size=4) | st.text(max_size=3))
-        text = text[:at] + new + text[at + gone :]
+@settings(max_examples=200, deadline=None, suppress_health_check=QUIET)
+@given(changed_files())
+def test_a_file_with_a_few_characters_changed(text):
     load(text)
 
 
 @settings(max_examples=150, deadline=None)
-@given(text=st.text(max_size=60))
+@given(st.text(max_size=60))
 def test_any_text(text):
     load(text)
+
+
+HEAD = "api: orchestrator/v1\nname: w\n"
+WHEN = HEAD + "steps:\n  a: {{kind: worker, worker: x, when: '{}'}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEAD + "? " + "k" * 1_000_000 + "\n: 1\n", "unknown key 'kkk"),
+        (HEAD + "steps:\n" + "".join(f"  s{i}: {{kind: worker}}\n" for i in range(10_000)), "needs 'worker'"),
+        (WHEN.format("(" * 33 + "true" + ")" * 33), "nested too deeply"),
+        (WHEN.format("!" * 15_000 + "true"), ""),
+        (WHEN.format(" && ".join(["run.id == inputs.x"] * 700)), "unknown input"),
+        (WHEN.format(" ? true : ".join(["true"] * 1_000)), ""),
+        (WHEN.format("[1].all(a, " * 40 + "true" + ")" * 40), ""),
+        (WHEN.format("size([" + "1," * 7_000 + "1]) > 1"), ""),
+        (WHEN.format("x" * 20_000), "an expression may have 16000 characters at most"),
+        (HEAD + "steps:\n  a: {kind: agent, model: m, prompt: '" + "${{ 1 }}" * 20_000 + "'}\n", ""),
+        (HEAD + "inputs:\n  a: {enum: [" + "1," * 90_000 + "1]}\nsteps: {}\n", "at least one step"),
+        (HEAD + "inputs: {a: {$ref: '#'}, b: {$ref: '#/$defs/c', $defs: {c: {$ref: '#/$defs/c'}}}}\n", "needs 'steps'"),
+    ],
+    ids=[
+        "key of a megabyte", "ten thousand steps", "deep", "exclamations", "long", "conditionals", "macros", "list",
+        "longest", "twenty thousand holes", "wide", "references in a circle",
+    ],
+)  # fmt: skip
+def test_hostile_workflows_end_in_bounded_time_and_memory(text, message):
+    tracemalloc.start()
+    began = time.process_time()
+    try:
+        try:
+            parse_workflow(text, file="w.yaml", folder=None)
+            said = ""
+        except WorkflowError as error:
+            said = str(error)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert message in said
+    assert time.process_time() - began < 30, "seconds, with tracing on"
+    assert peak < 300_000_000

@@ -80,6 +80,26 @@ def test_a_failed_need_or_an_allowed_skip_is_passed_on_no_further():
     }
 
 
+PUBLISH = """  write: {kind: worker, worker: x}
+  approve: {kind: worker, worker: x, when: steps.write.output.score < 0.95 && run.id != ""}
+  publish:
+    kind: worker
+    worker: x
+    needs: {approve: [succeeded, skipped]}
+    when: steps.approve.status == "skipped" || steps.approve.output.decision == "approve"
+    with: {md: "${{ steps.write.output.markdown }}"}
+"""
+
+
+def test_an_approval_that_may_be_skipped():
+    """The pattern that the language was made for: ask a person only where it is needed, then go on."""
+    assert load(PUBLISH).steps["publish"].needs == {"write": ("succeeded",), "approve": ("succeeded", "skipped")}
+    assert load(PUBLISH.replace("    needs: {approve: [succeeded, skipped]}\n", "")).steps["publish"].needs == {
+        "write": ("succeeded",),
+        "approve": ("succeeded", "skipped"),
+    }
+
+
 def test_a_skipped_item_is_no_skipped_step():
     text = "  e: {kind: worker, worker: x, foreach: {items: [1], as: i}, on_error: [{do: skip}]}\n"
     load(text + "  c: {kind: worker, worker: x, with: {v: '${{ steps.e.output }}'}}\n")

@@ -154,24 +154,19 @@ def on_verdict(item: ItemState, verdict: Verdict, remedies: Sequence[Remedy]) ->
 def on_invalid(item: ItemState, feedback: Sequence[str], remedies: Sequence[Remedy]) -> ItemState:
     """The output was refused: apply the next remedy that is left; none left is a failure."""
     place, used = item.remedy, item.remedy_used
-    while place < len(remedies) and (used >= remedies[place].times or not _fits(remedies[place], item)):
+    while place < len(remedies) and used >= remedies[place].times:
         place, used = place + 1, 0
     remedy = remedies[place] if place < len(remedies) else Remedy(RemedyKind.FAIL)
     refused = replace(item, remedy=place, remedy_used=used + 1, judges=(), feedback=tuple(feedback))
-    if remedy.kind is RemedyKind.CONTINUE:
+    if remedy.kind is RemedyKind.CONTINUE and item.output is not None:
         return replace(refused, phase=Phase.SUCCEEDED, marked=True)
-    if remedy.kind is RemedyKind.FAIL:
+    if remedy.kind in (RemedyKind.FAIL, RemedyKind.CONTINUE):  # malformed output leaves nothing to continue with
         error = ErrorInfo("invalid_output", "invalid_output", "; ".join(feedback))
         return replace(refused, phase=Phase.FAILED, error=error)
     again = _again(refused, why=remedy.kind.value)
     if remedy.kind is RemedyKind.ESCALATE:
         return _escalated(again, remedy.worker, remedy.pool, remedy.model)
     return again
-
-
-def _fits(remedy: Remedy, item: ItemState) -> bool:
-    """There must be an output to continue with: malformed model output leaves none."""
-    return remedy.kind is not RemedyKind.CONTINUE or item.output is not None
 
 
 def on_failure(

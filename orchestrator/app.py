@@ -1,4 +1,4 @@
-"""The composition root: the only place where concrete parts are chosen and joined."""
+"""The composition root: an opened project, made of the parts that `parts.py` chooses and joins."""
 
 from __future__ import annotations
 
@@ -6,42 +6,24 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.client import Client, PinnedRuns, RunHandle, RunResult
+from orchestrator.client import AllTenants, PinnedRuns, RunHandle, RunResult
 from orchestrator.domain.identity import RunId
 from orchestrator.domain.worker import Catalogue
 from orchestrator.errors import NotFound
 from orchestrator.llm import Models
+from orchestrator.parts import Parts, database_url, join
 from orchestrator.project import find_project, graph_path, load_registry, load_settings
-from orchestrator.queue import Listener, Notifier, install
+from orchestrator.queue import install
 from orchestrator.settings import DatabaseSettings, Settings
-from orchestrator.store import Database, EmbeddedPostgres, migrate, runs, workers
+from orchestrator.store import Database, migrate, runs, workers
 from orchestrator.store.runs import RunRow
-from orchestrator.store.spans import SpanStore
 from orchestrator.supervisor import Supervisor
-from orchestrator.telemetry import Redactor, Tracing
 from orchestrator.worker import Registry
 from orchestrator.worker.runtime import WorkerRuntime
 from orchestrator.workflow import Workflow, load_workflow, parse_workflow
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What one process has joined together."""
-
-    settings: Settings
-    registry: Registry
-    database: Database
-    listener: Listener
-    notifier: Notifier
-    tracing: Tracing
-    models: Models
-    redactor: Redactor
-    environ: Mapping[str, str]
-    client: Client
 
 
 class Orchestrator:
@@ -82,9 +64,9 @@ class Orchestrator:
         for each in workers:
             registry.add(each)
         async with AsyncExitStack() as stack:
-            url = await _database_url(stack, chosen)
+            url = await database_url(stack, chosen)
             await migrate(url, [install])
-            app = cls(await _join(stack, chosen, registry, url, env))
+            app = cls(await join(stack, chosen, registry, url, env))
             await app._publish()
             if serve:
                 await stack.enter_async_context(app._serving(pools))
@@ -92,18 +74,19 @@ class Orchestrator:
 
     @classmethod
     @asynccontextmanager
-    async def connect(cls, *, database: str) -> AsyncIterator[Orchestrator]:
+    async def connect(cls, *, database: str, tenant: str = "default") -> AsyncIterator[Orchestrator]:
         """A client of a database that supervisors and workers elsewhere serve.
 
         Args:
             database: `postgresql://…`.
+            tenant: whose runs are begun and seen where a call does not say.
 
         Raises:
             DatabaseUnavailable: it does not answer.
         """
-        settings = Settings(root=Path.cwd(), database=DatabaseSettings(url=database))
+        settings = Settings(root=Path.cwd(), tenant=tenant, database=DatabaseSettings(url=database))
         async with AsyncExitStack() as stack:
-            yield cls(await _join(stack, settings, Registry(), database, {}))
+            yield cls(await join(stack, settings, Registry(), database, {}))
 
     @property
     def settings(self) -> Settings:
@@ -142,7 +125,8 @@ class Orchestrator:
         """Begin a run and return at once.
 
         Args:
-            workflow: a file, the name of a graph of the project or of a stored workflow, or a workflow itself.
+            workflow: a file, the name of a graph of the project or of a workflow that the tenant has submitted, or
+                a workflow itself.
             inputs: plain JSON by input name.
             tenant: whose run it is; the settings' by default.
             priority: higher first.
@@ -154,10 +138,11 @@ class Orchestrator:
             NotFound: there is no such workflow.
             VersionTaken: unfinished runs hold another definition under the workflow's name and version.
         """
+        whose = tenant or self.settings.tenant
         return await self._parts.client.submit(
-            await self.load(workflow),
+            await self.load(workflow, tenant=whose),
             inputs or {},
-            tenant=tenant or self.settings.tenant,
+            tenant=whose,
             priority=priority,
             idempotency_key=idempotency_key,
         )
@@ -168,12 +153,14 @@ class Orchestrator:
         """Begin a run and wait for its end; takes what `submit` takes. A failed run is returned, not raised."""
         return await (await self.submit(workflow, inputs, **options)).result()
 
-    async def load(self, workflow: str | Path | Workflow) -> Workflow:
+    async def load(self, workflow: str | Path | Workflow, *, tenant: str | None = None) -> Workflow:
         """The workflow as it would be pinned now, its pools taken from the registered workers.
+
+        A name without a file is that of the definition that the tenant (the settings' by default) submitted last.
 
         Raises:
             WorkflowError: it has mistakes.
-            NotFound: there is no such file, and no stored workflow of that name.
+            NotFound: there is no such file, and the tenant has submitted no workflow of that name.
         """
         catalogue, tiers = await self._catalogue(), self.settings.models
         if isinstance(workflow, Workflow):
@@ -185,26 +172,29 @@ class Orchestrator:
         path = graph_path(self.settings, workflow)
         if path is not None:
             return load_workflow(path, catalogue=catalogue, model_tiers=tiers)
-        stored = await runs.latest_workflow(self.database, str(workflow))
+        whose = tenant or self.settings.tenant
+        stored = await runs.last_submitted_workflow(self.database, str(workflow), tenant=whose)
         if stored is None:
-            raise NotFound(f"there is no workflow file and no stored workflow named {str(workflow)!r}")
+            raise NotFound(f"there is no workflow file {str(workflow)!r}, and tenant {whose} has submitted none of it")
         return Workflow.from_json(stored)
 
-    async def handle(self, run_id: RunId | str) -> RunHandle:
-        """A run by its id, or by the beginning of it.
+    async def handle(self, run_id: RunId | str, *, tenant: str | None = None) -> RunHandle:
+        """A run of a tenant (the settings' by default) by its id, or by the beginning of it.
 
         Raises:
-            NotFound: there is none, or more than one.
+            NotFound: the tenant has none, or more than one.
         """
-        return await self._parts.client.find(str(run_id))
+        return await self._parts.client.find(str(run_id), tenant=tenant or self.settings.tenant)
 
-    async def list_runs(self, *, tenant: str | None = None, status: str | None = None, limit: int = 50) -> list[RunRow]:
-        """The newest runs first."""
-        return await self._parts.client.list(tenant=tenant, status=status, limit=limit)
+    async def list_runs(
+        self, *, tenant: str | AllTenants | None = None, status: str | None = None, limit: int = 50
+    ) -> list[RunRow]:
+        """The runs of a tenant (the settings' by default; `ALL_TENANTS` for everybody's), the newest first."""
+        return await self._parts.client.list(tenant=self._whose(tenant), status=status, limit=limit)
 
-    async def pinned_runs(self, workflow: Workflow, *, tenant: str | None = None) -> list[PinnedRuns]:
-        """The unfinished runs of the workflow's name, of a tenant or of all (None), that keep another definition."""
-        return await self._parts.client.pinned_runs(workflow, tenant=tenant)
+    async def pinned_runs(self, workflow: Workflow, *, tenant: str | AllTenants | None = None) -> list[PinnedRuns]:
+        """The unfinished runs of the workflow's name that keep another definition; of whom, see `list_runs`."""
+        return await self._parts.client.pinned_runs(workflow, tenant=self._whose(tenant))
 
     async def serve_supervisor(self, stop: asyncio.Event) -> list[RunId]:
         """Host runs until `stop` is set; gives those that were handed back unfinished."""
@@ -246,6 +236,9 @@ class Orchestrator:
         )
         return await runtime.run(stop)
 
+    def _whose(self, tenant: str | AllTenants | None) -> str | None:
+        return None if isinstance(tenant, AllTenants) else tenant or self.settings.tenant
+
     async def _catalogue(self) -> Catalogue:
         return {**await workers.read_cards(self.database), **self.registry.catalogue}
 
@@ -279,29 +272,3 @@ class Orchestrator:
         finally:
             stop.set()
             await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _database_url(stack: AsyncExitStack, settings: Settings) -> str:
-    if settings.database.url is not None:
-        return settings.database.url
-    server = await asyncio.to_thread(EmbeddedPostgres.start, settings.state_dir / "postgres")
-    stack.push_async_callback(asyncio.to_thread, server.close)
-    return server.url
-
-
-async def _join(
-    stack: AsyncExitStack, settings: Settings, registry: Registry, url: str, environ: Mapping[str, str]
-) -> Parts:
-    database = await Database.connect(url, size=settings.database.pool_size, timeout=settings.database.connect_timeout)
-    stack.push_async_callback(database.close)
-    listener = await stack.enter_async_context(Listener(database.dedicated_connection))
-    notifier = await stack.enter_async_context(Notifier(database.pool))
-    redactor = Redactor(environ[tier.api_key_env] for tier in settings.models.values() if environ.get(tier.api_key_env))
-    tracing = Tracing(settings.telemetry, sink=SpanStore(database), redactor=redactor)
-    await tracing.start()
-    stack.push_async_callback(tracing.aclose)
-    models = Models(settings.models, state_dir=settings.state_dir, tracing=tracing, environ=environ)
-    stack.push_async_callback(models.aclose)
-    client = Client(database, listener)
-    await client.start()
-    return Parts(settings, registry, database, listener, notifier, tracing, models, redactor, environ, client)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from orchestrator.cli.interrupts import Interrupts, on_signals
 from orchestrator.cli.progress_view import ProgressView
-from orchestrator.cli.quantities import short_id
+from orchestrator.cli.quantities import run_argument
 from orchestrator.errors import Conflict
 
 if TYPE_CHECKING:
@@ -37,12 +37,14 @@ class Follower:
         handle: the run.
         view: shows its events.
         console: where the messages about Ctrl-C go.
+        tenant: as the person gave it, None where they did not.
     """
 
-    def __init__(self, handle: RunHandle, view: ProgressView, console: Console) -> None:
+    def __init__(self, handle: RunHandle, view: ProgressView, console: Console, tenant: str | None = None) -> None:
         self._handle = handle
         self._view = view
         self._console = console
+        self._tenant = tenant
         self._cancelling: asyncio.Task[None] | None = None
         self._left = asyncio.Event()
 
@@ -82,7 +84,8 @@ class Follower:
             await self._handle.cancel()
 
     def _leave(self) -> None:
-        self._say(f"leaving; `orchestrator runs show {short_id(self._handle.id)}` tells how the run ends")
+        named = run_argument(self._handle.id, self._tenant)
+        self._say(f"leaving; `orchestrator runs show {named}` tells how the run ends")
         self._left.set()
 
     def _say(self, message: str) -> None:

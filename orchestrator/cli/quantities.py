@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import uuid
 from datetime import datetime
 
@@ -58,6 +59,11 @@ def sum_costs(costs: list[float | None]) -> float | None:
 def short_id(run_id: uuid.UUID) -> str:
     """The first 13 characters of a run id: its millisecond, so that it stays unique to people."""
     return str(run_id)[:_SHORT_ID]
+
+
+def run_argument(run_id: uuid.UUID, tenant: str | None) -> str:
+    """A run as the next command has to be given it: with the tenant, where the person gave one for this command."""
+    return short_id(run_id) + (f" --tenant {shlex.quote(tenant)}" if tenant else "")
 
 
 def time_text(at: float | None) -> str:

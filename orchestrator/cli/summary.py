@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.cli.progress import place
-from orchestrator.cli.quantities import between, cost_text, duration_text, plural, short_id, tokens_text
+from orchestrator.cli.quantities import between, cost_text, duration_text, plural, run_argument, tokens_text
 from orchestrator.cli.remedies import remedy_for
 from orchestrator.cli.statuses import status_text
 from orchestrator.cli.tables import attempts_by_step, steps_table, usage_of
@@ -24,9 +24,10 @@ _MOST_LINES = 24
 _MOST_DETAIL_LINES = 12
 
 
-def print_summary(console: Console, result: RunResult, trace: RunTrace) -> None:
+def print_summary(console: Console, result: RunResult, trace: RunTrace, tenant: str | None = None) -> None:
     """Print how a run ended: for a failed one the root error first, then the steps, the cost and the output."""
     run = trace.run
+    named = run_argument(run.id, tenant)
     if result.status == "failed":
         print_root_error(console, trace, result.error)
         console.print()
@@ -40,8 +41,8 @@ def print_summary(console: Console, result: RunResult, trace: RunTrace) -> None:
         soft_wrap=True,
     )
     if result.status == "succeeded":
-        print_output(console, result.output, hint=f"orchestrator runs show {short_id(run.id)} --output")
-    console.print(Text(f"trace: orchestrator trace {short_id(run.id)}", style="dim"), soft_wrap=True)
+        print_output(console, result.output, hint=f"orchestrator runs show {named} --output")
+    console.print(Text(f"trace: orchestrator trace {named}", style="dim"), soft_wrap=True)
 
 
 def _usage_text(usage: Usage) -> str:

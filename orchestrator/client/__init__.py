@@ -1,7 +1,7 @@
 """How runs are begun, watched and ended from outside: no supervisor and no workers in here."""
 
 from orchestrator.client.handle import RunHandle, RunResult, RunTrace
-from orchestrator.client.runs import Client
+from orchestrator.client.runs import ALL_TENANTS, AllTenants, Client
 from orchestrator.client.versions import PinnedRuns
 
-__all__ = ["Client", "PinnedRuns", "RunHandle", "RunResult", "RunTrace"]
+__all__ = ["ALL_TENANTS", "AllTenants", "Client", "PinnedRuns", "RunHandle", "RunResult", "RunTrace"]

@@ -28,17 +28,17 @@ class Finished:
         """Begin to listen."""
         await self._listener.listen(FINISHED_CHANNEL, self._on_finished)
 
-    async def wait(self, run_id: RunId) -> None:
-        """Return once the run has ended.
+    async def wait(self, run_id: RunId, *, tenant: str) -> None:
+        """Return once the tenant's run has ended.
 
         Raises:
-            NotFound: there is no such run.
+            NotFound: the tenant has no such run.
         """
         ended = asyncio.Event()
         self._waiting[run_id].add(ended)
         try:
             while True:
-                row = await runs.get_run(self._database, run_id)
+                row = await runs.get_run(self._database, run_id, tenant=tenant)
                 if row is None:
                     raise NotFound(f"run {run_id} does not exist")
                 if row.status in FINAL:

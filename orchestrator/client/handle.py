@@ -66,10 +66,16 @@ class RunTrace:
 
 
 class RunHandle:
-    """A run that was submitted, here or elsewhere, now or long ago."""
+    """A run that was submitted, here or elsewhere, now or long ago.
 
-    def __init__(self, run_id: RunId, database: Database, finished: Finished) -> None:
+    Attributes:
+        id: of the run.
+        tenant: whose run it is. Under another tenant than its own, a run does not exist.
+    """
+
+    def __init__(self, run_id: RunId, tenant: str, database: Database, finished: Finished) -> None:
         self.id = run_id
+        self.tenant = tenant
         self._database = database
         self._finished = finished
 
@@ -77,9 +83,9 @@ class RunHandle:
         """The run as it stands.
 
         Raises:
-            NotFound: it has been deleted.
+            NotFound: it has been deleted, or it is not the tenant's.
         """
-        row = await runs.get_run(self._database, self.id)
+        row = await runs.get_run(self._database, self.id, tenant=self.tenant)
         if row is None:
             raise NotFound(f"run {self.id} does not exist")
         return row
@@ -94,25 +100,40 @@ class RunHandle:
             TimeoutError: the run had not ended by then; it goes on.
         """
         async with asyncio.timeout(timeout):
-            await self._finished.wait(self.id)
+            await self._finished.wait(self.id, tenant=self.tenant)
         row = await self.row()
         output = None
         if row.output is not None:
-            output = decode((await blobs.get_blobs(self._database, row.tenant, [row.output]))[row.output])
+            output = decode((await blobs.get_blobs(self._database, self.tenant, [row.output]))[row.output])
         usage = Usage(row.input_tokens, row.output_tokens, row.cost_usd)
         duration = (row.finished_at or 0.0) - (row.started_at or row.finished_at or 0.0)
         return RunResult(row.status, output, row.error, usage, self.id, duration)
 
     async def events(self) -> AsyncIterator[StoredEvent]:
-        """The run's events from its beginning, as they come; ends after `run.finished`."""
-        cursor = None
+        """The run's events from its beginning, as they come; ends after `run.finished`.
+
+        While a transaction that writes is open anywhere in the cluster, events newer than it are held back, as one of
+        them might yet come before the others; once the run has ended, they come all the same.
+
+        Raises:
+            NotFound: the run has been deleted, or it is not the tenant's.
+        """
+        cursor, ended = None, False
         while True:
-            page, cursor = await event_store.read_events(self._database, self.id, after=cursor, limit=PAGE)
+            page, cursor = await event_store.read_events(
+                self._database, self.id, tenant=self.tenant, after=cursor, limit=PAGE, ended=ended
+            )
             for stored in page:
                 yield stored
                 if stored.event.kind == events.RUN_FINISHED:
                     return
-            if len(page) < PAGE:
+            if len(page) == PAGE:
+                continue
+            if ended:
+                return
+            # Looked at after the page: what was written before the end is all in the next one.
+            ended = (await self.row()).status in FINAL
+            if not ended:
                 await asyncio.sleep(POLL)
 
     async def cancel(self) -> None:
@@ -125,7 +146,7 @@ class RunHandle:
         row = await self.row()
         if row.status in FINAL:
             raise Conflict(f"run {self.id} has {row.status} already; nothing is left to cancel")
-        owner = await runs.request_cancel(self._database, self.id)
+        owner = await runs.request_cancel(self._database, self.id, tenant=self.tenant)
         if owner is not None:
             channel = process_channel(ProcessId(owner))
             await self._database.execute("SELECT pg_notify($1, $2)", channel, str(self.id))
@@ -134,8 +155,8 @@ class RunHandle:
         """All rows of the run, for a tree, a table or a viewer."""
         return RunTrace(
             await self.row(),
-            await steps.list_steps(self._database, self.id),
-            await attempts.list_attempts(self._database, self.id),
-            await verdicts.list_verdicts(self._database, self.id),
-            await spans.list_spans(self._database, self.id),
+            await steps.list_steps(self._database, self.id, tenant=self.tenant),
+            await attempts.list_attempts(self._database, self.id, tenant=self.tenant),
+            await verdicts.list_verdicts(self._database, self.id, tenant=self.tenant),
+            await spans.list_spans(self._database, self.id, tenant=self.tenant),
         )

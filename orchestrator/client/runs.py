@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import builtins
-from typing import Any
+from enum import Enum
+from typing import Any, Final
 
 from orchestrator.client.finished import Finished
 from orchestrator.client.handle import RunHandle
@@ -18,6 +19,15 @@ from orchestrator.store import Database, blobs, runs
 from orchestrator.store import events as event_store
 from orchestrator.store.runs import NewRun, RunRow
 from orchestrator.workflow import Workflow
+
+
+class AllTenants(Enum):
+    """Instead of a tenant's name: the rows of everybody, for whoever runs the database."""
+
+    ALL = "all tenants"
+
+
+ALL_TENANTS: Final = AllTenants.ALL
 
 
 class Client:
@@ -84,32 +94,33 @@ class Client:
                 await enqueue_run_jobs(connection, [(run_id, priority)])
         if created:
             await wake(self._database.pool, [RUN_CHANNEL])
-        return self.handle(run_id)
+        return self.handle(run_id, tenant=tenant)
 
-    def handle(self, run_id: RunId) -> RunHandle:
-        """A handle to a run, without looking whether it exists."""
-        return RunHandle(run_id, self._database, self._finished)
+    def handle(self, run_id: RunId, *, tenant: str) -> RunHandle:
+        """A handle to a tenant's run, without looking whether it exists."""
+        return RunHandle(run_id, tenant, self._database, self._finished)
 
-    async def find(self, prefix: str) -> RunHandle:
-        """The run whose id is, or begins with, `prefix`.
+    async def find(self, prefix: str, *, tenant: str) -> RunHandle:
+        """The tenant's run whose id is, or begins with, `prefix`.
 
         Raises:
             NotFound: there is none, or more than one.
         """
-        found = await runs.find_runs(self._database, prefix)
+        found = await runs.find_runs(self._database, prefix, tenant=tenant)
         if len(found) == 1:
-            return self.handle(found[0].id)
+            return self.handle(found[0].id, tenant=tenant)
         if not found:
             raise NotFound(
-                f"no run has an id that begins with {prefix!r}", remedy="`orchestrator runs list` shows them"
+                f"no run of tenant {tenant} has an id that begins with {prefix!r}",
+                remedy="`orchestrator runs list` shows them; --tenant asks for those of another tenant",
             )
         listed = ", ".join(str(row.id) for row in found[:5])
         raise NotFound(f"{prefix!r} begins the ids of several runs: {listed}", remedy="give more of the id")
 
-    async def pinned_runs(self, workflow: Workflow, *, tenant: str | None = None) -> builtins.list[PinnedRuns]:
-        """The unfinished runs of the workflow's name that keep another definition than this one."""
+    async def pinned_runs(self, workflow: Workflow, *, tenant: str | None) -> builtins.list[PinnedRuns]:
+        """The unfinished runs of the workflow's name, of a tenant or of all (None), that keep another definition."""
         return await pinned_runs(self._database, workflow, tenant=tenant)
 
-    async def list(self, *, tenant: str | None = None, status: str | None = None, limit: int = 50) -> list[RunRow]:
-        """The newest runs first."""
+    async def list(self, *, tenant: str | None, status: str | None = None, limit: int = 50) -> list[RunRow]:
+        """The runs of a tenant or of all (None), the newest first."""
         return await runs.list_runs(self._database, tenant=tenant, status=status, limit=limit)

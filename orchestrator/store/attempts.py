@@ -255,9 +255,9 @@ async def cancel_attempts(
     return [ProcessId(record["process"]) for record in records]
 
 
-async def list_attempts(database: Database, run_id: RunId) -> list[AttemptRow]:
-    """The attempts of a run, by step, item and number."""
-    return [as_row(AttemptRow, record) for record in await database.fetch(query("list_attempts"), run_id)]
+async def list_attempts(database: Database, run_id: RunId, *, tenant: str) -> list[AttemptRow]:
+    """The attempts of a tenant's run, by step, item and number."""
+    return [as_row(AttemptRow, record) for record in await database.fetch(query("list_attempts"), run_id, tenant)]
 
 
 async def missing_permits(database: Database) -> dict[str, int]:

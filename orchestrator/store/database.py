@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import date
@@ -41,6 +42,12 @@ _LOST: Final = (
     asyncpg.InternalClientError,  # raised when the server is just ending an idle connection
 )
 _UNREACHABLE: Final = (OSError, *_LOST)
+# Deadlocks and the like, too little of something, and whatever an operator or a limit ended.
+_NOT_NOW_CLASSES: Final = frozenset({"40", "53", "57"})
+# A server that only reads, as a standby does while it takes over; a lock that was not to be had in time.
+_NOT_NOW_STATES: Final = frozenset({"25006", "55P03"})
+_AFTER_PLACE: Final = re.compile(r"^\w+://[^/?#]*")
+_OPTION: Final = re.compile(r"\w+=[^/#]*")
 _TRIES_AFTER_DEADLOCK: Final = 3
 _COMMAND_TIMEOUT: Final = 60.0
 
@@ -80,19 +87,16 @@ class Database:
         Raises:
             DatabaseUnavailable: the server does not answer, refuses, or the URL is malformed.
         """
-        with reachable(url):
-            try:
-                pool = await asyncpg.create_pool(
-                    url,
-                    min_size=1,
-                    max_size=size,
-                    timeout=timeout,
-                    command_timeout=_COMMAND_TIMEOUT,
-                    server_settings=SERVER_SETTINGS,
-                    connection_class=_PooledConnection,
-                )
-            except ValueError as error:
-                raise DatabaseUnavailable(f"the database URL is malformed: {error}") from error
+        with reachable(url), well_formed(url):
+            pool = await asyncpg.create_pool(
+                url,
+                min_size=1,
+                max_size=size,
+                timeout=timeout,
+                command_timeout=_COMMAND_TIMEOUT,
+                server_settings=SERVER_SETTINGS,
+                connection_class=_PooledConnection,
+            )
         return cls(url, pool)
 
     async def close(self) -> None:
@@ -158,7 +162,7 @@ class Database:
             for _ in range(_TRIES_AFTER_DEADLOCK - 1):
                 try:
                     return await run()
-                except asyncpg.DeadlockDetectedError:
+                except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
                     continue
             return await run()
 
@@ -175,7 +179,7 @@ async def fence(connection: Connection, run_id: RunId, epoch: int) -> None:
 
 @contextmanager
 def reachable(url: str, errors: tuple[type[Exception], ...] = _UNREACHABLE) -> Iterator[None]:
-    """Turn every way in which Postgres can be out of reach into DatabaseUnavailable, which names the place."""
+    """Turn every way in which Postgres can be out of reach, or refuse for now, into DatabaseUnavailable."""
     try:
         yield
     except TimeoutError as error:
@@ -187,10 +191,50 @@ def reachable(url: str, errors: tuple[type[Exception], ...] = _UNREACHABLE) -> I
         if "closed" not in str(error) and "closing" not in str(error):
             raise
         raise DatabaseUnavailable(f"the connection to Postgres at {place(url)} is closed") from error
+    except asyncpg.PostgresError as error:
+        state = error.sqlstate or ""
+        if state not in _NOT_NOW_STATES and state[:2] not in _NOT_NOW_CLASSES:
+            raise
+        raise DatabaseUnavailable(
+            f"Postgres at {place(url)} cannot do this now: {error}",
+            remedy="try again; should it go on, the server's own log tells more",
+        ) from error
+
+
+@contextmanager
+def well_formed(url: str) -> Iterator[None]:
+    """Explain a URL that cannot be read, without a word of it: asyncpg's own message quotes parts of the password.
+
+    Raises:
+        DatabaseUnavailable: before the block, or instead of a ValueError of the block.
+    """
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise DatabaseUnavailable("the database URL is malformed: it has to begin with postgresql://")
+    malformed = DatabaseUnavailable(
+        "the database URL is malformed: it, or an option in it, cannot be read; "
+        "its form is postgresql://user:password@host:port/database",
+        remedy="percent-encode special characters in user and password: / is %2F, @ is %40, # is %23, ? is %3F",
+    )
+    if _spills(url):
+        raise malformed
+    try:
+        yield
+    except ValueError:
+        # Not even as the context: a traceback in a log would quote it.
+        raise malformed from None
+
+
+def _spills(url: str) -> bool:
+    """Whether a bare `/`, `?` or `#` in the password has ended the place too early: the `@` comes after it then."""
+    rest = _AFTER_PLACE.sub("", url, count=1)
+    path, _, options = rest.partition("?")
+    return "@" in path or any("@" in option and not _OPTION.fullmatch(option) for option in options.split("&"))
 
 
 def place(url: str) -> str:
     """Host, port and database of a URL, for messages: never its user or password."""
+    if _spills(url):
+        return "a malformed URL"
     try:
         parts = urlsplit(url)
         options = parse_qs(parts.query)

@@ -30,15 +30,31 @@ async def append_events(connection: Connection, events: Sequence[Event]) -> None
 
 
 async def read_events(
-    database: Database, run_id: RunId, *, after: EventCursor | None = None, limit: int = 500
+    database: Database,
+    run_id: RunId,
+    *,
+    tenant: str,
+    after: EventCursor | None = None,
+    limit: int = 500,
+    ended: bool = False,
 ) -> tuple[list[StoredEvent], EventCursor]:
-    """The next events of a run, and the cursor to go on from.
+    """The next events of a tenant's run, and the cursor to go on from.
 
     Ids are given before their transactions commit. So only what lies below every open transaction is read, in the
     order of transactions: nothing can turn up later behind the cursor.
+
+    Args:
+        database: where the run is.
+        run_id: the run.
+        tenant: whose run it is; that of another has no events.
+        after: where the reader stands, None at the beginning.
+        limit: events at the most.
+        ended: the caller has seen the run's final status. Whatever writes to a run holds its row or that of a running
+            attempt, so all of it has been committed then; everything is read, however old a transaction is open
+            elsewhere in the cluster.
     """
     cursor = after or EventCursor()
-    records = await database.fetch(query("read_events"), run_id, str(cursor.xact), cursor.id, limit)
+    records = await database.fetch(query("read_events"), run_id, tenant, str(cursor.xact), cursor.id, limit, ended)
     if records:
         cursor = EventCursor(int(records[-1]["xact"]), records[-1]["id"])
     return [_stored(record) for record in records], cursor

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
-from orchestrator.errors import DatabaseUnavailable, SchemaOutOfDate
-from orchestrator.store.database import SERVER_SETTINGS, reachable
+from orchestrator.errors import SchemaOutOfDate
+from orchestrator.store.database import SERVER_SETTINGS, reachable, well_formed
 from orchestrator.store.queries import query
 
 if TYPE_CHECKING:
@@ -127,10 +127,8 @@ async def _status(connection: Connection) -> MigrationStatus:
 @asynccontextmanager
 async def _connected(database_url: str) -> AsyncIterator[Connection]:
     with reachable(database_url):
-        try:
+        with well_formed(database_url):
             connection = await asyncpg.connect(database_url, server_settings=SERVER_SETTINGS)
-        except ValueError as error:
-            raise DatabaseUnavailable(f"the database URL is malformed: {error}") from error
         try:
             yield connection
         finally:

@@ -77,3 +77,6 @@ class Presence:
                     await register(self._database, self.id, self._kind, self._pools)
             except OrchestratorError as problem:
                 logger.warning("no heartbeat, next try in %g s: %s", self._every, problem.message)
+            except Exception:
+                # Without its heartbeat the process would be declared dead while it works.
+                logger.exception("no heartbeat, next try in %g s", self._every)

@@ -104,9 +104,9 @@ async def get_workflow(database: Database, sha256: str) -> dict[str, Any] | None
     return found
 
 
-async def latest_workflow(database: Database, name: str) -> dict[str, Any] | None:
-    """The definition of the workflow `name` that was stored last."""
-    found: dict[str, Any] | None = from_jsonb(await database.fetchval(query("latest_workflow"), name))
+async def last_submitted_workflow(database: Database, name: str, *, tenant: str) -> dict[str, Any] | None:
+    """The definition of the workflow `name` that the tenant's newest run of it has."""
+    found: dict[str, Any] | None = from_jsonb(await database.fetchval(query("last_submitted_workflow"), tenant, name))
     return found
 
 
@@ -162,8 +162,8 @@ async def get_run(database: Database, run_id: RunId, *, tenant: str | None = Non
     return None if record is None else as_row(RunRow, record)
 
 
-async def find_runs(database: Database, prefix: str, *, tenant: str | None = None) -> list[RunRow]:
-    """At most twenty runs whose id begins with `prefix` (hyphens are optional), the newest first."""
+async def find_runs(database: Database, prefix: str, *, tenant: str) -> list[RunRow]:
+    """At most twenty runs of a tenant whose id begins with `prefix` (hyphens are optional), the newest first."""
     digits = prefix.replace("-", "").lower()
     if not digits or len(digits) > 32 or not set(digits) <= set("0123456789abcdef"):
         return []
@@ -197,14 +197,14 @@ async def finish_run(
     return done is not None
 
 
-async def request_cancel(database: Database, run_id: RunId) -> ProcessId | None:
+async def request_cancel(database: Database, run_id: RunId, *, tenant: str) -> ProcessId | None:
     """Put a cancel into the run's inbox (at most one unread); its owner, who is to be notified, if it has one.
 
     Raises:
-        NotFound: there is no such run.
+        NotFound: the tenant has no such run.
         Conflict: it has ended already.
     """
-    record = await database.fetchrow(query("request_cancel"), run_id)
+    record = await database.fetchrow(query("request_cancel"), run_id, tenant)
     if record is None:
         raise NotFound(f"there is no run {run_id}")
     if record["finished"]:

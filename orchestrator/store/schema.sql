@@ -77,6 +77,7 @@ CREATE TABLE runs (
     UNIQUE (tenant, idempotency_key)
 );
 CREATE INDEX runs_by_tenant ON runs (tenant, created_at DESC);
+CREATE INDEX runs_by_workflow ON runs (tenant, workflow, created_at DESC);
 CREATE INDEX runs_unfinished ON runs (owner) WHERE finished_at IS NULL;
 
 -- Where each step stands, for people: the supervisor's projection, never read back by it.

@@ -41,9 +41,9 @@ async def insert_spans(database: Database, spans: Sequence[SpanRow]) -> None:
     )
 
 
-async def list_spans(database: Database, run_id: RunId) -> list[SpanRow]:
-    """The spans of a run in the order in which they began."""
-    return [_row(record) for record in await database.fetch(query("list_spans"), run_id)]
+async def list_spans(database: Database, run_id: RunId, *, tenant: str) -> list[SpanRow]:
+    """The spans of a tenant's run in the order in which they began."""
+    return [_row(record) for record in await database.fetch(query("list_spans"), run_id, tenant)]
 
 
 async def _ensure_days(database: Database, days: set[date]) -> None:

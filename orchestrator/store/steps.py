@@ -63,9 +63,9 @@ def step_columns(rows: Sequence[StepRow]) -> tuple[list[Any], ...]:
     )
 
 
-async def list_steps(database: Database, run_id: RunId) -> list[StepRow]:
-    """The steps of a run in the order of its file."""
-    return [as_row(StepRow, record) for record in await database.fetch(query("list_steps"), run_id)]
+async def list_steps(database: Database, run_id: RunId, *, tenant: str) -> list[StepRow]:
+    """The steps of a tenant's run in the order of its file."""
+    return [as_row(StepRow, record) for record in await database.fetch(query("list_steps"), run_id, tenant)]
 
 
 async def end_open_steps(connection: Connection, run_id: RunId, *, reason: str) -> None:

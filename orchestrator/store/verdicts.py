@@ -43,6 +43,6 @@ def verdict_columns(verdicts: Sequence[tuple[AttemptId, Verdict]]) -> tuple[list
     )
 
 
-async def list_verdicts(database: Database, run_id: RunId) -> list[VerdictRow]:
-    """The verdicts of a run in the order in which they were given."""
-    return [as_row(VerdictRow, record) for record in await database.fetch(query("list_verdicts"), run_id)]
+async def list_verdicts(database: Database, run_id: RunId, *, tenant: str) -> list[VerdictRow]:
+    """The verdicts of a tenant's run in the order in which they were given."""
+    return [as_row(VerdictRow, record) for record in await database.fetch(query("list_verdicts"), run_id, tenant)]

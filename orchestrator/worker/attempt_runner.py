@@ -30,12 +30,25 @@ log = logging.getLogger(__name__)
 PATIENCE = 0.15
 """The share of a lease that user code has to stop in once it was told to."""
 
+LINGER = 60.0
+"""Seconds for which code that does not stop at its timeout is waited for, where the process cannot exit instead."""
+
 SETTLE_PAUSE = 0.5
 """Seconds between two tries to store an outcome while the database is away."""
 
 
 class AttemptRunner:
     """Runs claimed attempts.
+
+    Python cannot end a thread. What happens to code that was told to stop and runs on depends on `on_stuck`:
+
+    - With it, the process exits, so the code ends before anybody can act on the outcome that was stored just before.
+      A cancelled attempt is not stored at all: its lease ends with the process.
+    - Without it, the attempt stays open (leased, in its slot) while its code runs, so nothing runs beside it: after
+      a cancellation until it ends, after a timeout for `LINGER` seconds. Then `timed_out` is stored with a message
+      that says so; likewise when it is handed back, at once, as the process is about to end.
+
+    The slot is free again only when the code has ended, or this runtime has.
 
     Args:
         member: this process.
@@ -45,8 +58,7 @@ class AttemptRunner:
         recorder: writes events and heartbeats.
         tracing: makes the attempts' spans.
         notifier: wakes the runs' owners.
-        on_stuck: called with the attempt's label when user code does not stop; a process of its own should exit.
-            Without it a cancelled attempt is waited for, and any other is left behind.
+        on_stuck: called with the attempt's label when user code does not stop; it should end the process at once.
     """
 
     def __init__(
@@ -69,6 +81,8 @@ class AttemptRunner:
         self._tracing = tracing
         self._notifier = notifier
         self._on_stuck = on_stuck
+        self._outlasting: set[Execution] = set()
+        self._leaving = False
 
     async def run(self, claimed: ClaimedAttempt, *, held_until: float) -> OutcomeKind | None:
         """Run one attempt to its stored outcome.
@@ -78,7 +92,7 @@ class AttemptRunner:
             held_until: the end of its lease on the monotonic clock, as it was when it was claimed.
 
         Returns:
-            The outcome, or None when the lease was lost and nothing was stored.
+            The outcome, or None when the lease was lost and nothing was stored. Not before its code has ended.
         """
         stop = Stop()
         work = Work(claimed, self._services, stop)
@@ -99,6 +113,28 @@ class AttemptRunner:
             return await self._conclude(execution, ending, usage)
         finally:
             self._keeper.release(execution)
+            if execution.stuck:
+                await self._outlast(execution)
+
+    def leave_behind(self) -> None:
+        """Wait no more for code whose attempt is over and that does not stop: this runtime is about to end."""
+        self._leaving = True
+        for execution in self._outlasting:
+            execution.leave_behind()
+
+    async def _outlast(self, execution: Execution) -> None:
+        """Keep the slot of an attempt that is over for as long as its code runs."""
+        if self._leaving:
+            log.error("%s is left behind: its code still runs", execution.label)
+            execution.leave_behind()
+            return
+        log.error("%s is over, but its code still runs and keeps its slot", execution.label)
+        self._outlasting.add(execution)
+        try:
+            await execution.gone()
+        finally:
+            execution.leave_behind()
+            self._outlasting.discard(execution)
 
     async def _conclude(self, execution: Execution, ending: Ending | None, usage: Usage) -> OutcomeKind | None:
         """Store the outcome; a cancelled attempt whose code may still run is not stored as cancelled."""
@@ -114,7 +150,7 @@ class AttemptRunner:
     async def _store(
         self, execution: Execution, ending: Ending, usage: Usage, events: list[Event]
     ) -> OutcomeKind | None:
-        """Store the ending; one that the database refuses is stored as a failure that says so."""
+        """Store the ending; one that the database refuses for good is stored as a failure that says so."""
         try:
             return await self._try_to_store(execution, ending, usage, events)
         except Exception as error:
@@ -125,6 +161,7 @@ class AttemptRunner:
     async def _try_to_store(
         self, execution: Execution, ending: Ending, usage: Usage, events: list[Event]
     ) -> OutcomeKind | None:
+        """Store the ending; while the database is away, for as long as the lease holds, try again."""
         claimed = execution.claimed
         reference = ending.payload.ref if ending.payload is not None else None
         outcome = Outcome(ending.kind, reference, ending.error, usage)
@@ -150,7 +187,7 @@ class AttemptRunner:
         attempt = order.timeout
         if attempt is None and order.worker in self._services.registry:
             attempt = self._services.registry.get(order.worker).card.timeout
-        return Limits(attempt, order.idle, patience=self._settings.lease * PATIENCE)
+        return Limits(attempt, order.idle, patience=self._settings.lease * PATIENCE, linger=LINGER)
 
     def _started(self, claimed: ClaimedAttempt) -> Event:
         waited = max(0.0, claimed.claimed_at - claimed.queued_at)

@@ -28,6 +28,12 @@ class StopReason(StrEnum):
     HANDED_BACK = "handed_back"
 
 
+_TIMEOUTS = (StopReason.TIMED_OUT, StopReason.IDLE)
+
+POLL = 0.2
+"""Seconds between two looks at why code is waited for that does not stop."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """What an attempt came to, before it is stored. Exactly one of `payload` and `error` is set."""
@@ -39,11 +45,19 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds. `patience` is how long user code has to stop once it was told to."""
+    """Seconds.
+
+    Attributes:
+        attempt: from the start.
+        idle: since the last heartbeat.
+        patience: how long user code has to stop once it was told to.
+        linger: how much longer it is waited for after a timeout, where this process cannot be ended instead.
+    """
 
     attempt: float | None
     idle: float | None
     patience: float
+    linger: float = 0.0
 
 
 class Execution:
@@ -58,7 +72,7 @@ class Execution:
 
     Attributes:
         reason: why it was told to stop, or None.
-        stuck: told to stop, and its code did not.
+        stuck: it was told to stop, and when `run` returned its code still ran.
     """
 
     def __init__(
@@ -73,7 +87,9 @@ class Execution:
         self._stop = stop
         self._limits = limits
         self._task: asyncio.Task[Ending] | None = None
+        self._lingering = False
         self._told = asyncio.Event()
+        self._left_behind = asyncio.Event()
 
     @property
     def label(self) -> str:
@@ -85,14 +101,16 @@ class Execution:
     def stop(self, reason: StopReason) -> bool:
         """Tell the user code to stop; the first reason counts, and nothing happens once it has ended.
 
-        A lost lease overrules every other reason, because then nothing may be stored.
+        A lost lease overrules every other reason, because then nothing may be stored. A cancelled run overrules a
+        timeout, because then nothing may be stored before the code has ended. Handing back overrules a timeout of
+        code that does not stop, because the process does not wait for it any more.
 
         Returns:
             Whether this reason counts.
         """
         if self._task is not None and self._task.done():
             return False
-        counts = self.reason is None or reason is StopReason.LOST
+        counts = self.reason is None or self._overrules(reason)
         if counts:
             self.reason = reason
         if not self._told.is_set():
@@ -114,8 +132,9 @@ class Execution:
         Args:
             work: the attempt's code, from input to payload.
             explain: describes what `work` raises.
-            insist: where code that was cancelled does not stop, wait for it all the same (as nothing may claim
-                that it has stopped); otherwise it is left behind and `stuck` is set.
+            insist: this process cannot be ended because of code that does not stop, so wait for it: after a
+                cancellation until it has ended (as nothing may claim that it has stopped), after a timeout for
+                `limits.linger` seconds (as a retry would run beside it). What runs on after that is `stuck`.
 
         Returns:
             The ending, or None when the lease was lost and nothing may be stored.
@@ -130,9 +149,34 @@ class Execution:
                 await self._wind_down(self._task, insist=insist)
         finally:
             told.cancel()
+        self.stuck = not self._task.done()
         if self.reason is not None:
-            return self._stopped()
+            return self._stopped(insist=insist)
         return self._task.result()
+
+    async def gone(self) -> None:
+        """Wait until code that was `stuck` has ended, or was left behind."""
+        if self._task is not None and not self._task.done():
+            left = asyncio.create_task(self._left_behind.wait())
+            await asyncio.wait({self._task, left}, return_when=asyncio.FIRST_COMPLETED)
+            left.cancel()
+
+    def leave_behind(self) -> None:
+        """Wait no more for code that does not stop: this runtime ends."""
+        self._left_behind.set()
+        self._stop.abandoned = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def _overrules(self, reason: StopReason) -> bool:
+        match reason:
+            case StopReason.LOST:
+                return True
+            case StopReason.CANCELLED:
+                return self.reason is not StopReason.LOST
+            case StopReason.HANDED_BACK:
+                return self._lingering and self.reason in _TIMEOUTS
+        return False
 
     async def _watch(self, task: asyncio.Task[Ending], told: asyncio.Task[bool]) -> None:
         """Until the code ends, a timer runs out, or somebody says stop."""
@@ -161,13 +205,21 @@ class Execution:
             if task.done():
                 return
             task.cancel()
-        self.stuck = True
         log.error("%s was told to stop (%s) and does not", self.label, self.reason)
-        while insist and self.reason is StopReason.CANCELLED and not task.done():
-            await asyncio.wait({task}, timeout=self._limits.patience)
-        if not task.done():
-            self._stop.abandoned = True
-            task.cancel()
+        if insist:
+            await self._linger(task)
+
+    async def _linger(self, task: asyncio.Task[Ending]) -> None:
+        """Hold on to the attempt while its code runs, so that no retry runs beside it: see `run`."""
+        self._lingering = True
+        self.journal.log("warning", "the code was told to stop and does not; the attempt ends when it has", {})
+        until = time.monotonic() + self._limits.linger
+        while not task.done():
+            left = until - time.monotonic()
+            if self.reason is not StopReason.CANCELLED and (self.reason not in _TIMEOUTS or left <= 0):
+                return
+            pause = POLL if self.reason is StopReason.CANCELLED else min(left, POLL)
+            await asyncio.wait({task}, timeout=pause)
 
     async def _contained(
         self, work: Callable[[], Awaitable[Payload]], explain: Callable[[BaseException], ErrorInfo]
@@ -178,8 +230,12 @@ class Execution:
         except BaseException as error:  # noqa: BLE001 - see above; cancellation is told by `self.reason`
             return Ending(OutcomeKind.FAILED, error=explain(error))
 
-    def _stopped(self) -> Ending | None:
+    def _stopped(self, *, insist: bool) -> Ending | None:
         seconds = time.monotonic() - self.started
+        note = ""
+        if self.stuck:
+            note = f"; its code was told to stop and still runs after {seconds:.1f}s, so it may run beside a retry"
+            note = note if insist else "; its code did not stop, so its worker process ends"
         match self.reason:
             case StopReason.LOST | None:
                 return None
@@ -187,10 +243,10 @@ class Execution:
                 info = ErrorInfo("cancelled", "cancelled", "the run was cancelled")
                 return Ending(OutcomeKind.CANCELLED, error=info)
             case StopReason.HANDED_BACK:
-                info = ErrorInfo("handed_back", "worker_lost", "handed back: its worker process was stopped")
+                info = ErrorInfo("handed_back", "worker_lost", f"handed back: its worker process was stopped{note}")
                 return Ending(OutcomeKind.LOST, error=info)
             case StopReason.IDLE:
                 text = f"no heartbeat for {self._limits.idle:g}s (idle timeout), {seconds:.1f}s after the start"
             case StopReason.TIMED_OUT:
                 text = f"not done after {self._limits.attempt:g}s (attempt timeout)"
-        return Ending(OutcomeKind.TIMED_OUT, error=ErrorInfo("timeout", "timeout", text))
+        return Ending(OutcomeKind.TIMED_OUT, error=ErrorInfo("timeout", "timeout", text + note))

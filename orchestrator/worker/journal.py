@@ -39,7 +39,7 @@ class Journal:
     """Collects from any thread; `take` hands over what came since the last time.
 
     Args:
-        clean: applied to every text and field: redaction.
+        clean: applied to every text and field, before anything is cut: redaction.
         max_lines: log lines an attempt; what comes after is counted and dropped.
     """
 
@@ -59,12 +59,12 @@ class Journal:
         return self._pulse.beat or self._latest is not None or bool(self._pulse.entries)
 
     def heartbeat(self, details: Mapping[str, Any]) -> None:
-        """Note a sign of life; `details` is handed to the next attempt should this one end badly.
+        """Note a sign of life; `details`, redacted, is handed to the next attempt should this one end badly.
 
         Raises:
             ValueError: the details are larger than 64,000 characters.
         """
-        plain = plain_json(dict(details))
+        plain = self._clean(plain_json(dict(details)))
         if len(str(plain)) > MAX_HEARTBEAT:
             raise ValueError(f"heartbeat details are larger than {MAX_HEARTBEAT} characters")
         with self._lock:
@@ -74,7 +74,7 @@ class Journal:
 
     def progress(self, fraction: float, text: str) -> None:
         """Note how far it is; only the latest of a batch is written."""
-        data = {"fraction": fraction, "text": self._clean(text[:MAX_LINE])}
+        data = {"fraction": fraction, "text": self._clean(str(text))[:MAX_LINE]}
         with self._lock:
             self._pulse.progress = fraction
             self._latest = Entry(ATTEMPT_PROGRESS, data)
@@ -86,9 +86,9 @@ class Journal:
             if self._lines > self._max_lines:
                 self._dropped += 1
                 return
-        data = {"level": level, "message": self._clean(str(message)[:MAX_LINE])}
+        data = {"level": level, "message": self._clean(str(message))[:MAX_LINE]}
         if fields:
-            data["fields"] = self._clean(_short(plain_json(dict(fields))))
+            data["fields"] = _short(self._clean(plain_json(dict(fields))))
         with self._lock:
             self._pulse.entries.append(Entry(ATTEMPT_LOG, data))
 

@@ -62,7 +62,7 @@ class LeaseKeeper:
             self._lost(execution, "this process was declared dead")
 
     async def run(self) -> None:
-        """Renew and watch until cancelled."""
+        """Renew and watch until cancelled, whatever the database answers."""
         pause = self._lease / 3
         while True:
             with contextlib.suppress(TimeoutError):
@@ -83,7 +83,10 @@ class LeaseKeeper:
         try:
             state = await asyncio.wait_for(self._renew(list(held)), timeout=self._lease / 4)
         except (ServiceError, TimeoutError, OSError) as error:
-            log.warning("%d leases were not renewed: %s", len(held), error or type(error).__name__)
+            log.warning("%d leases were not renewed: %s", len(held), str(error) or type(error).__name__)
+            return False
+        except Exception:
+            log.exception("%d leases were not renewed", len(held))
             return False
         for attempt_id, execution in held.items():
             if attempt_id not in state:

@@ -57,12 +57,15 @@ class Recorder:
             return mine
 
     async def run(self) -> None:
-        """Write what is new, until cancelled."""
+        """Write what is new, until cancelled, whatever the database answers."""
         while True:
             if not self._journals and not self._waiting:
                 self._something.clear()
                 await self._something.wait()
-            await self.flush()
+            try:
+                await self.flush()
+            except Exception:
+                log.exception("what attempts said could not be written")
             await asyncio.sleep(INTERVAL)
 
     async def flush(self) -> None:
@@ -84,7 +87,7 @@ class Recorder:
             return
         try:
             await self._append(batch)
-        except ServiceError as error:
+        except (ServiceError, TimeoutError, OSError) as error:
             log.warning("%d events wait for the database: %s", len(batch), error)
             self._waiting = (batch + self._waiting)[-MAX_WAITING:]
         except Exception:

@@ -54,7 +54,7 @@ class WorkerRuntime:
         concurrency: attempts at once; None takes `settings.concurrency`.
         environ: where secrets are looked up; None takes this process's environment.
         on_stuck: called with an attempt's label when its code was told to stop and does not; a process that does
-            nothing else should exit. Without it such code is left behind, or waited for when it was cancelled.
+            nothing else should exit at once. Without it such code is waited for: `AttemptRunner` says how long.
     """
 
     def __init__(
@@ -167,6 +167,7 @@ class WorkerRuntime:
     async def _shut_down(self, consumers: Sequence[Consumer], grace: float) -> list[str]:
         """End the consumers and what they serve; what is not done after `grace` seconds is handed back."""
         self._stopping = True
+        self._runner.leave_behind()
         stopping = [asyncio.create_task(each.stop(grace)) for each in consumers]
         if self._serving and grace:
             await asyncio.wait(set(self._serving), timeout=grace)

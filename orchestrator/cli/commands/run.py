@@ -107,7 +107,7 @@ async def _follow(handle: RunHandle, request: Request) -> int:
     from orchestrator.cli.consoles import stderr_console
     from orchestrator.cli.following import Follower
 
-    followed = await Follower(handle, _view(handle, request), stderr_console()).follow()
+    followed = await Follower(handle, _view(handle, request), stderr_console(), request.tenant).follow()
     if followed.result is None:
         return INTERRUPTED
     await _print_end(handle, followed, request)
@@ -139,4 +139,4 @@ async def _print_end(handle: RunHandle, followed: Followed, request: Request) ->
     if request.as_json:
         typer.echo(json.dumps(result_json(followed.result, trace), ensure_ascii=False))
     else:
-        print_summary(stdout_console(), followed.result, trace)
+        print_summary(stdout_console(), followed.result, trace, request.tenant)

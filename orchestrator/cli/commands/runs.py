@@ -22,6 +22,7 @@ group = typer.Typer(help="List, show and cancel runs.", invoke_without_command=T
 
 RunArgument = Annotated[str, typer.Argument(help="A run's id, or the beginning of it.", metavar="RUN")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+TenantOption = Annotated[str | None, typer.Option("--tenant", help="Whose run it is; the project's own by default.")]
 
 
 @group.callback()
@@ -60,9 +61,10 @@ def list_runs(
 async def _list(
     invocation: Invocation, tenant: str | None, status: RunStatus | None, limit: int, *, everybody: bool
 ) -> list[RunRow]:
+    from orchestrator.client import ALL_TENANTS
+
     async with invocation.client() as app:
-        whose = None if everybody else tenant or app.settings.tenant
-        return await app.list_runs(tenant=whose, status=status, limit=limit)
+        return await app.list_runs(tenant=ALL_TENANTS if everybody else tenant, status=status, limit=limit)
 
 
 def _run_json(run: RunRow) -> dict[str, Any]:
@@ -75,13 +77,15 @@ def _run_json(run: RunRow) -> dict[str, Any]:
 def show(
     context: typer.Context,
     run_id: RunArgument,
+    *,
+    tenant: TenantOption = None,
     output: Annotated[bool, typer.Option("--output", help="Print the whole output and nothing else.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show how a run stands: its steps, cost, output, and for a failed one the root error."""
     invocation: Invocation = context.obj
     invocation.log()
-    trace, result = asyncio.run(_show(invocation, run_id))
+    trace, result = asyncio.run(_show(invocation, run_id, tenant))
     if as_json:
         _print_json(trace, result)
     elif output:
@@ -90,12 +94,12 @@ def show(
 
         print_output(stdout_console(), result.output if result else None)
     else:
-        _print_run(trace, result)
+        _print_run(trace, result, tenant)
 
 
-async def _show(invocation: Invocation, run_id: str) -> tuple[RunTrace, RunResult | None]:
+async def _show(invocation: Invocation, run_id: str, tenant: str | None) -> tuple[RunTrace, RunResult | None]:
     async with invocation.client() as app:
-        handle = await app.handle(run_id)
+        handle = await app.handle(run_id, tenant=tenant)
         trace = await handle.trace()
         return trace, await handle.result() if trace.run.status in FINAL else None
 
@@ -107,7 +111,7 @@ def _print_json(trace: RunTrace, result: RunResult | None) -> None:
     typer.echo(json.dumps(data, default=str, ensure_ascii=False))
 
 
-def _print_run(trace: RunTrace, result: RunResult | None) -> None:
+def _print_run(trace: RunTrace, result: RunResult | None, tenant: str | None) -> None:
     from orchestrator.cli.consoles import stdout_console
     from orchestrator.cli.quantities import time_text
     from orchestrator.cli.statuses import status_text
@@ -119,7 +123,7 @@ def _print_run(trace: RunTrace, result: RunResult | None) -> None:
     console.print(f"{label} · tenant {run.tenant} · submitted {time_text(run.created_at)}", markup=False)
     console.print()
     if result is not None:
-        print_summary(console, result, trace)
+        print_summary(console, result, trace, tenant)
         return
     console.print(steps_table(trace))
     console.print()
@@ -130,17 +134,19 @@ def _print_run(trace: RunTrace, result: RunResult | None) -> None:
 def cancel(
     context: typer.Context,
     run_id: RunArgument,
+    *,
+    tenant: TenantOption = None,
     wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait until the cancel is confirmed.")] = 30.0,
 ) -> None:
     """Cancel a run, and wait until nothing of it runs any more."""
     invocation: Invocation = context.obj
     invocation.log()
-    raise typer.Exit(asyncio.run(_cancel(invocation, run_id, wait)))
+    raise typer.Exit(asyncio.run(_cancel(invocation, run_id, tenant, wait)))
 
 
-async def _cancel(invocation: Invocation, run_id: str, wait: float) -> int:
+async def _cancel(invocation: Invocation, run_id: str, tenant: str | None, wait: float) -> int:
     async with invocation.client() as app:
-        handle = await app.handle(run_id)
+        handle = await app.handle(run_id, tenant=tenant)
         await handle.cancel()
         try:
             result = await handle.result(timeout=wait)

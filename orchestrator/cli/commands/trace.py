@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 def trace(
     context: typer.Context,
     run_id: Annotated[str, typer.Argument(help="A run's id, or the beginning of it.", metavar="RUN")],
+    *,
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", help="Whose run it is; the project's own by default.")
+    ] = None,
     step: Annotated[str | None, typer.Option("--step", help="Only this step.")] = None,
     all_items: Annotated[bool, typer.Option("--all", help="Every item of every foreach.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The stored rows as one JSON object.")] = False,
@@ -26,16 +30,16 @@ def trace(
     """Draw a run's steps, attempts, model calls and verdicts with their times, tokens and costs."""
     invocation: Invocation = context.obj
     invocation.log()
-    stored = asyncio.run(_read(invocation, run_id))
+    stored = asyncio.run(_read(invocation, run_id, tenant))
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(stored), default=str, ensure_ascii=False))
         return
     print_trace(stored, step=step, all_items=all_items)
 
 
-async def _read(invocation: Invocation, run_id: str) -> RunTrace:
+async def _read(invocation: Invocation, run_id: str, tenant: str | None) -> RunTrace:
     async with invocation.client() as app:
-        handle = await app.handle(run_id)
+        handle = await app.handle(run_id, tenant=tenant)
         return await handle.trace()
 
 

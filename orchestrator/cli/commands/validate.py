@@ -15,7 +15,7 @@ from orchestrator.domain.identity import sha_label
 from orchestrator.errors import InputError
 
 if TYPE_CHECKING:
-    from orchestrator.client import PinnedRuns
+    from orchestrator.client import AllTenants, PinnedRuns
     from orchestrator.workflow import Workflow
 
 
@@ -50,7 +50,9 @@ def validate(
         if not against_running:
             _print_sound(*sound[-1])
     if against_running and sound:
-        whose = None if all_tenants else tenant or settings.tenant
+        from orchestrator.client import ALL_TENANTS
+
+        whose = ALL_TENANTS if all_tenants else tenant
         found = asyncio.run(_pinned(invocation, [workflow for _, workflow in sound], whose))
         for (graph, workflow), pinned in zip(sound, found, strict=True):
             _print_sound(graph, workflow)
@@ -60,7 +62,9 @@ def validate(
     raise typer.Exit(code)
 
 
-async def _pinned(invocation: Invocation, workflows: Sequence[Workflow], tenant: str | None) -> list[list[PinnedRuns]]:
+async def _pinned(
+    invocation: Invocation, workflows: Sequence[Workflow], tenant: str | AllTenants | None
+) -> list[list[PinnedRuns]]:
     async with invocation.client() as app:
         return [await app.pinned_runs(workflow, tenant=tenant) for workflow in workflows]
 

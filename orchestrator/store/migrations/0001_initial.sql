@@ -64,6 +64,7 @@ CREATE TABLE runs (
     UNIQUE (tenant, idempotency_key)
 );
 CREATE INDEX runs_by_tenant ON runs (tenant, created_at DESC);
+CREATE INDEX runs_by_workflow ON runs (tenant, workflow, created_at DESC);
 CREATE INDEX runs_unfinished ON runs (owner) WHERE finished_at IS NULL;
 
 CREATE TABLE steps (

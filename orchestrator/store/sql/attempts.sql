@@ -147,7 +147,7 @@ WITH open AS (
 SELECT DISTINCT process FROM cancelled WHERE status = 'running' AND process IS NOT NULL;
 
 -- name: list_attempts
-SELECT * FROM attempts WHERE run_id = $1 ORDER BY step, item, number, purpose DESC, validator;
+SELECT * FROM attempts WHERE run_id = $1 AND tenant = $2 ORDER BY step, item, number, purpose DESC, validator;
 
 -- name: due_attempts
 SELECT a.pool, count(*) AS due

@@ -5,10 +5,11 @@ FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::uuid[
 ON CONFLICT (run_id, key) DO NOTHING;
 
 -- name: read_events
+-- $6: the run has ended and nothing can be written to it any more, so that no open transaction is waited for.
 SELECT id, xact::text AS xact, run_id, tenant, kind, step, item, attempt_id, data, key, at
 FROM events
-WHERE run_id = $1
-  AND (xact, id) > ($2::text::xid8, $3::bigint)
-  AND xact < pg_snapshot_xmin(pg_current_snapshot())
+WHERE run_id = $1 AND tenant = $2
+  AND (xact, id) > ($3::text::xid8, $4::bigint)
+  AND ($6 OR xact < pg_snapshot_xmin(pg_current_snapshot()))
 ORDER BY xact, id
-LIMIT $4;
+LIMIT $5;

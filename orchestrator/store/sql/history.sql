@@ -1,5 +1,5 @@
 -- name: step_history
--- `runs_by_tenant` gives the newest runs; everything else is read by run.
+-- `runs_by_workflow` gives the newest runs; everything else is read by run.
 WITH recent AS (
     SELECT id FROM runs
     WHERE tenant = $1 AND workflow = $2 AND status = 'succeeded'

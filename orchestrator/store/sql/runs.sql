@@ -6,8 +6,14 @@ ON CONFLICT (sha256) DO NOTHING;
 -- name: get_workflow
 SELECT definition FROM workflows WHERE sha256 = $1;
 
--- name: latest_workflow
-SELECT definition FROM workflows WHERE name = $1 ORDER BY created_at DESC LIMIT 1;
+-- name: last_submitted_workflow
+-- The index `runs_by_workflow` begins with the newest run; children are submitted by their parents, not by the tenant.
+SELECT w.definition
+FROM runs r
+JOIN workflows w ON w.sha256 = r.workflow_sha256
+WHERE r.tenant = $1 AND r.workflow = $2 AND r.parent_run IS NULL
+ORDER BY r.created_at DESC, r.id DESC
+LIMIT 1;
 
 -- name: insert_run
 -- A second insert with the same idempotency key waits for the first one's transaction, then does nothing.
@@ -53,7 +59,7 @@ SELECT * FROM runs WHERE id = $1 AND ($2::text IS NULL OR tenant = $2);
 -- name: find_runs
 -- A prefix is a range of ids, so that the primary key finds it.
 SELECT * FROM runs
-WHERE id BETWEEN $1 AND $2 AND ($3::text IS NULL OR tenant = $3)
+WHERE id BETWEEN $1 AND $2 AND tenant = $3
 ORDER BY id DESC
 LIMIT $4;
 
@@ -85,7 +91,10 @@ RETURNING runs.id;
 
 -- name: request_cancel
 WITH run AS (
-    SELECT id, owner, status, finished_at IS NOT NULL AS finished FROM runs WHERE id = $1 FOR KEY SHARE
+    SELECT id, owner, status, finished_at IS NOT NULL AS finished
+    FROM runs
+    WHERE id = $1 AND tenant = $2
+    FOR KEY SHARE
 ), asked AS (
     INSERT INTO inbox (run_id, kind)
     SELECT id, 'cancel' FROM run

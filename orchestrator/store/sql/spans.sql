@@ -10,4 +10,4 @@ FROM unnest($1::float8[], $2::bytea[], $3::bytea[], $4::bytea[], $5::text[], $6:
 ON CONFLICT DO NOTHING;
 
 -- name: list_spans
-SELECT * FROM spans WHERE run_id = $1 ORDER BY started_at, span_id;
+SELECT * FROM spans WHERE run_id = $1 AND tenant = $2 ORDER BY started_at, span_id;

@@ -46,7 +46,7 @@ async def finish(database: Database, handle: RunHandle) -> None:
 
 
 async def submitted(database: Database, run_id: RunId) -> dict[str, object]:
-    page, _ = await event_store.read_events(database, run_id, after=None, limit=5)
+    page, _ = await event_store.read_events(database, run_id, tenant="default", after=None, limit=5)
     return next(stored.event.data for stored in page if stored.event.kind == events.RUN_SUBMITTED)
 
 

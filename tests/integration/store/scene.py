@@ -82,5 +82,5 @@ class Scene:
         return await attempts.settle(self.database, claimed, outcome, payload, [])
 
     async def row(self, claimed: ClaimedAttempt) -> attempts.AttemptRow:
-        rows = await attempts.list_attempts(self.database, self.run_id)
+        rows = await attempts.list_attempts(self.database, self.run_id, tenant="acme")
         return next(row for row in rows if row.id == claimed.order.id)

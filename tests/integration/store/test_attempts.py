@@ -31,7 +31,7 @@ async def test_a_claim_carries_everything_the_worker_needs(scene: Scene) -> None
 async def test_inserting_an_order_again_changes_nothing(scene: Scene) -> None:
     claimed = await scene.claimed()
     await scene.queue(scene.order(), scene.order(number=2))
-    rows = await attempts.list_attempts(scene.database, scene.run_id)
+    rows = await attempts.list_attempts(scene.database, scene.run_id, tenant="acme")
     assert [(row.number, row.status) for row in rows] == [(1, "running"), (2, "queued")]
     assert rows[0].id == claimed.order.id
 
@@ -88,7 +88,7 @@ async def test_an_outcome_is_stored_whole(scene: Scene) -> None:
     assert row.settled is not None
     assert (row.settled.id, row.settled.step, row.settled.number) == (claimed.order.id, "fetch", 1)
     assert (row.settled.purpose, row.settled.outcome) == (Purpose.WORK, outcome)
-    read, _ = await events.read_events(scene.database, scene.run_id)
+    read, _ = await events.read_events(scene.database, scene.run_id, tenant="acme")
     assert [(stored.event.kind, stored.event.data) for stored in read] == [(ATTEMPT_FINISHED, {"n": 1})]
 
 
@@ -125,7 +125,7 @@ async def test_a_lease_that_ended_makes_the_attempt_lost_and_a_late_result_super
     unread = await inbox.read_inbox(scene.database, scene.run_id)
     assert [entry.settled and entry.settled.outcome.kind for entry in unread] == [OutcomeKind.LOST]
     assert await blobs.get_blobs(scene.database, "acme", [payload.ref]) == {}
-    read, _ = await events.read_events(scene.database, scene.run_id)
+    read, _ = await events.read_events(scene.database, scene.run_id, tenant="acme")
     assert [stored.event.data["status"] for stored in read] == ["lost"]
 
 
@@ -170,7 +170,7 @@ async def test_cancel_ends_what_is_queued_and_marks_what_runs(scene: Scene) -> N
         assert await attempts.cancel_attempts(connection, scene.run_id, "b") == []
         only = [scene.order("c").id]
         assert await attempts.cancel_attempts(connection, scene.run_id, ids=only) == []
-    rows = {row.step: row for row in await attempts.list_attempts(scene.database, scene.run_id)}
+    rows = {row.step: row for row in await attempts.list_attempts(scene.database, scene.run_id, tenant="acme")}
     assert {step: row.status for step, row in rows.items()} == {"a": "running", "b": "cancelled", "c": "cancelled"}
     assert not rows["a"].cancel_requested
     assert await inbox.read_inbox(scene.database, scene.run_id) == []

@@ -46,7 +46,7 @@ async def test_steps_are_replaced_and_listed_in_the_order_of_the_file(scene: Sce
         scene.database, await scene.superstep(steps=[replace(last, status="running", started_at=NOON)])
     )
     await write_superstep(scene.database, await scene.superstep())
-    assert await steps.list_steps(scene.database, scene.run_id) == [
+    assert await steps.list_steps(scene.database, scene.run_id, tenant="acme") == [
         replace(first, reason="because\ufffd"),
         replace(last, status="running", started_at=NOON),
     ]
@@ -59,7 +59,7 @@ async def test_verdicts_are_kept_once_for_each_validator(scene: Scene) -> None:
         await write_superstep(
             scene.database, await scene.superstep(verdicts=[(claimed.order.id, verdict) for verdict in given])
         )
-    rows = await verdicts.list_verdicts(scene.database, scene.run_id)
+    rows = await verdicts.list_verdicts(scene.database, scene.run_id, tenant="acme")
     assert [(row.validator, row.passed, row.message, row.score, row.evidence) for row in rows] == [
         ("cited", False, "too few", 0.5, {"found": 1}),
         ("schema", True, "", None, None),
@@ -131,7 +131,7 @@ async def test_spans_of_several_days_by_several_writers(scene: Scene, database_u
     await asyncio.gather(*(spans.insert_spans(database, written) for database in (scene.database, *others)))
     await spans.insert_spans(scene.database, written)
     await spans.insert_spans(scene.database, [])
-    read = await spans.list_spans(scene.database, scene.run_id)
+    read = await spans.list_spans(scene.database, scene.run_id, tenant="acme")
     assert read == [replace(row, status_message="it\ufffdbroke") for row in written]
     assert read[0].attributes == written[0].attributes
     for database in others:

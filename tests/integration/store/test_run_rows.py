@@ -8,7 +8,7 @@ from orchestrator.domain.identity import RunId, new_process_id, new_run_id
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.payload import Payload
 from orchestrator.errors import Conflict, Fenced, NotFound
-from orchestrator.store import Database, inbox, processes, runs
+from orchestrator.store import Database, blobs, inbox, processes, runs
 from orchestrator.store.superstep import write_superstep
 from tests.integration.store.scene import INPUTS, SHA, Scene, submit
 
@@ -39,9 +39,34 @@ async def test_workflows_are_kept_by_their_digest(scene: Scene) -> None:
             connection, sha256="cd" * 32, name="brief", version="2", definition={"v": 2}, source=""
         )
     assert await runs.get_workflow(scene.database, SHA) == {"name": "brief"}
-    assert await runs.latest_workflow(scene.database, "brief") == {"v": 2}
     assert await runs.get_workflow(scene.database, "00" * 32) is None
-    assert await runs.latest_workflow(scene.database, "no") is None
+
+
+async def test_a_name_is_what_the_tenant_submitted_last(database: Database) -> None:
+    async def begin(sha256: str, tenant: str = "acme", **more: RunId) -> RunId:
+        async with database.transaction() as connection:
+            await runs.insert_workflow(
+                connection, sha256=sha256, name="brief", version="1", definition={"sha": sha256[:2]}, source=""
+            )
+            await blobs.put_blobs(connection, tenant, [INPUTS])
+            new = runs.NewRun(new_run_id(), tenant, sha256, "brief", "1", INPUTS.ref, **more)
+            return (await runs.insert_run(connection, new))[0]
+
+    async def last(name: str = "brief", tenant: str = "acme") -> dict[str, str] | None:
+        return await runs.last_submitted_workflow(database, name, tenant=tenant)
+
+    older, newer = "aa" * 32, "bb" * 32
+    for sha256 in (older, newer):
+        run_id = await begin(sha256)
+        assert await last() == {"sha": sha256[:2]}
+    await begin(older)
+    assert await last() == {"sha": "aa"}, "an older definition that is submitted again is the last one"
+    await begin("cc" * 32, tenant="evil")
+    await begin(newer, parent_run=run_id)
+    assert await last() == {"sha": "aa"}
+    assert await last(tenant="evil") == {"sha": "cc"}
+    assert await last(tenant="nobody") is None
+    assert await last("no") is None
 
 
 async def test_of_many_that_try_one_becomes_the_owner(scene: Scene) -> None:
@@ -126,9 +151,9 @@ async def test_an_ended_run_is_nobodys(scene: Scene) -> None:
 async def test_a_cancel_is_put_into_the_inbox_once(scene: Scene) -> None:
     process = new_process_id()
     await processes.register(scene.database, process, "supervisor")
-    assert await runs.request_cancel(scene.database, scene.run_id) is None
+    assert await runs.request_cancel(scene.database, scene.run_id, tenant="acme") is None
     await runs.take_ownership(scene.database, scene.run_id, process, DEAD_AFTER)
-    assert await runs.request_cancel(scene.database, scene.run_id) == process
+    assert await runs.request_cancel(scene.database, scene.run_id, tenant="acme") == process
     (row,) = await inbox.read_inbox(scene.database, scene.run_id)
     assert (row.kind, row.settled) == ("cancel", None)
     await write_superstep(scene.database, await scene.superstep(consumed=[row.id]))
@@ -136,9 +161,15 @@ async def test_a_cancel_is_put_into_the_inbox_once(scene: Scene) -> None:
     async with scene.database.transaction() as connection:
         await runs.finish_run(connection, scene.run_id, status="cancelled", output=None, error=None)
     with pytest.raises(Conflict, match="cancelled"):
-        await runs.request_cancel(scene.database, scene.run_id)
+        await runs.request_cancel(scene.database, scene.run_id, tenant="acme")
     with pytest.raises(NotFound):
-        await runs.request_cancel(scene.database, new_run_id())
+        await runs.request_cancel(scene.database, new_run_id(), tenant="acme")
+
+
+async def test_nobody_cancels_the_run_of_another_tenant(scene: Scene) -> None:
+    with pytest.raises(NotFound):
+        await runs.request_cancel(scene.database, scene.run_id, tenant="evil")
+    assert await inbox.read_inbox(scene.database, scene.run_id) == []
 
 
 async def test_a_parked_run_is_an_orphan_only_when_it_has_something_to_do(scene: Scene) -> None:
@@ -150,13 +181,13 @@ async def test_a_parked_run_is_an_orphan_only_when_it_has_something_to_do(scene:
     await database.execute("UPDATE runs SET wake_at = now() WHERE id = $1", scene.run_id)
     assert await runs.orphans(database, DEAD_AFTER, 10) == [(scene.run_id, 0)]
     await database.execute("UPDATE runs SET wake_at = NULL WHERE id = $1", scene.run_id)
-    await runs.request_cancel(database, scene.run_id)
+    await runs.request_cancel(database, scene.run_id, tenant="acme")
     assert await runs.orphans(database, DEAD_AFTER, 10) == [(scene.run_id, 0)]
 
 
 async def test_the_inboxes_of_many_runs_are_looked_at_together(scene: Scene) -> None:
     other = await submit(scene.database)
-    await runs.request_cancel(scene.database, scene.run_id)
+    await runs.request_cancel(scene.database, scene.run_id, tenant="acme")
     assert await inbox.unread_of(scene.database, [scene.run_id, other, new_run_id()]) == {scene.run_id}
     assert await inbox.unread_of(scene.database, []) == set()
 
@@ -165,10 +196,10 @@ async def test_runs_are_found_by_the_beginning_of_their_id(database: Database) -
     run_id = await submit(database)
     text = str(run_id)
     for prefix in (text[:8], text[:11], text, text.replace("-", ""), text[:9].upper()):
-        assert [run.id for run in await runs.find_runs(database, prefix)] == [run_id]
+        assert [run.id for run in await runs.find_runs(database, prefix, tenant="acme")] == [run_id]
     assert await runs.find_runs(database, text[:8], tenant="other") == []
     for prefix in ("", "xyz", text + "0", "'; --"):
-        assert await runs.find_runs(database, prefix) == []
+        assert await runs.find_runs(database, prefix, tenant="acme") == []
 
 
 async def test_runs_are_listed_by_tenant_and_status(database: Database) -> None:

@@ -20,7 +20,7 @@ INPUT = Payload.of({"question": "why"})
 
 async def full(scene: Scene) -> Superstep:
     """A superstep with something for each table; its verdict judges an attempt that it orders itself."""
-    await runs.request_cancel(scene.database, scene.run_id)
+    await runs.request_cancel(scene.database, scene.run_id, tenant="acme")
     (row,) = await inbox.read_inbox(scene.database, scene.run_id)
     order = scene.order(input=INPUT.ref, options={"revision": 1}, priority=3, timeout=5.0)
     return await scene.superstep(
@@ -42,10 +42,10 @@ async def test_all_parts_are_written_together(scene: Scene) -> None:
     await write_superstep(scene.database, superstep)
     assert await inbox.read_inbox(scene.database, scene.run_id) == []
     assert await blobs.get_blobs(scene.database, "acme", [INPUT.ref]) == {INPUT.ref.sha256: INPUT.data}
-    assert await steps.list_steps(scene.database, scene.run_id) == superstep.steps
-    (verdict,) = await verdicts.list_verdicts(scene.database, scene.run_id)
+    assert await steps.list_steps(scene.database, scene.run_id, tenant="acme") == superstep.steps
+    (verdict,) = await verdicts.list_verdicts(scene.database, scene.run_id, tenant="acme")
     assert (verdict.attempt_id, verdict.validator, verdict.passed) == (superstep.orders[0].id, "schema", True)
-    (stored,), _ = await events.read_events(scene.database, scene.run_id)
+    (stored,), _ = await events.read_events(scene.database, scene.run_id, tenant="acme")
     assert stored.event == superstep.events[0]
     claimed = await scene.claim()
     assert claimed is not None
@@ -59,7 +59,7 @@ async def test_repeating_it_is_harmless(scene: Scene) -> None:
     claimed = await scene.claim()
     await write_superstep(scene.database, superstep)
     assert await counts(scene) == once
-    (row,) = await attempts.list_attempts(scene.database, scene.run_id)
+    (row,) = await attempts.list_attempts(scene.database, scene.run_id, tenant="acme")
     assert claimed is not None
     assert (row.status, row.token) == ("running", claimed.token)
 

@@ -80,7 +80,7 @@ class Scene:
         return order.id
 
     async def row(self, identity: AttemptId) -> AttemptRow:
-        rows = await attempts.list_attempts(self.database, self.run_id)
+        rows = await attempts.list_attempts(self.database, self.run_id, tenant=TENANT)
         return next(row for row in rows if row.id == identity)
 
     async def ended(self, identity: AttemptId, *, within: float = 20.0) -> AttemptRow:
@@ -109,7 +109,7 @@ class Scene:
         return decode(found[row.output])
 
     async def events(self, identity: AttemptId) -> list[StoredEvent]:
-        stored, _ = await read_events(self.database, self.run_id, limit=1000)
+        stored, _ = await read_events(self.database, self.run_id, tenant=TENANT, limit=1000)
         return [each for each in stored if each.event.attempt_id == identity]
 
     async def inbox(self) -> list[Any]:

@@ -34,6 +34,14 @@ async def talk(ctx: Context, lines: int = 1) -> int:
     return lines
 
 
+@worker("r.leak", pool=POOL)
+async def leak(ctx: Context) -> int:
+    key = ctx.secret("KEY")
+    ctx.heartbeat(cursor=key, pages={"next": f"https://example.org/?key={key}"})
+    ctx.progress(0.5, f"with {key}")
+    return 1
+
+
 @worker("r.remember", pool=POOL)
 async def remember(ctx: Context) -> Any:
     if ctx.number == 1:
@@ -143,9 +151,18 @@ def child(ctx: Context, what: str = "pid") -> Any:
 
 
 @worker("r.stubborn", pool=POOL)
-def stubborn() -> str:
-    threading.Event().wait(4)
+def stubborn(seconds: float = 4.0, mark: str = "") -> str:
+    begun[mark] = time.monotonic()
+    try:
+        threading.Event().wait(seconds)
+    finally:
+        ended[mark] = time.monotonic()
     return "at last"
+
+
+begun: dict[str, float] = {}
+ended: dict[str, float] = {}
+"""When the stubborn worker's code began and ended, by its `mark`, on the monotonic clock."""
 
 
 @validator("r.short", pool=POOL)

@@ -89,6 +89,14 @@ async def test_secrets_are_looked_up_at_claim_and_hidden_everywhere(scene: Scene
     assert line["fields"]["secret"] == "[redacted]"
 
 
+async def test_a_secret_in_heartbeat_and_progress_is_not_stored(scene: Scene):
+    async with serving(scene, environ={"KEY": "sesame-open"}):
+        row = await scene.outcome("r.leak", options={"secrets": ["KEY"]})
+        events = await scene.events(row.id)
+    assert row.heartbeat == {"cursor": "[redacted]", "pages": {"next": "https://example.org/?key=[redacted]"}}
+    assert "sesame" not in str([each.event.data for each in events])
+
+
 async def test_a_missing_secret_fails_by_name_before_the_code_runs(scene: Scene):
     async with serving(scene, environ={"KEY": "x"}):
         row = await scene.outcome("r.talk", options={"secrets": ["KEY", "SEARCH_KEY"]})

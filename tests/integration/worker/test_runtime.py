@@ -10,9 +10,9 @@ import pytest
 
 from orchestrator.queue import Notifier
 from orchestrator.store import Database, attempts, processes
-from orchestrator.worker import Registry
+from orchestrator.worker import Registry, attempt_runner
 from tests.integration.worker.scene import Scene, eventually, serving
-from tests.integration.worker.specialists import echo
+from tests.integration.worker.specialists import begun, echo, ended
 
 
 async def test_a_surplus_permit_finds_nothing_and_ends(scene: Scene, database: Database):
@@ -181,6 +181,40 @@ async def test_code_that_does_not_stop_is_reported_to_who_can_end_the_process(sc
     assert stuck[0].startswith("r.stubborn")
 
 
+async def test_no_retry_begins_while_code_that_does_not_stop_still_runs(scene: Scene):
+    async with serving(scene):
+        for number, mark in ((1, "first"), (2, "second")):
+            row = await scene.outcome("r.stubborn", {"seconds": 1.5, "mark": mark}, number=number, timeout=0.1)
+            assert (row.status, row.error.message) == ("timed_out", "not done after 0.1s (attempt timeout)")
+    assert ended["first"] <= begun["second"]
+
+
+async def test_code_that_never_stops_is_told_of_and_keeps_its_slot(scene: Scene, monkeypatch, caplog):
+    monkeypatch.setattr(attempt_runner, "LINGER", 0.2)
+    async with serving(scene, concurrency=1):
+        row = await scene.outcome("r.stubborn", {"seconds": 3.0, "mark": "slot"}, timeout=0.1)
+        assert (row.status, "slot" in ended) == ("timed_out", False)
+        assert "its code was told to stop and still runs" in row.error.message
+        await scene.outcome("r.echo", step="next")
+        assert "slot" in ended
+        events = [each.event.data for each in await scene.events(row.id)]
+    assert any("told to stop and does not" in data.get("message", "") for data in events)
+    assert "keeps its slot" in caplog.text
+
+
+async def test_a_runtime_that_ends_leaves_code_behind_that_does_not_stop(scene: Scene):
+    async with serving(scene, grace=0.2) as it:
+        identity = await scene.order("r.stubborn", {"seconds": 5.0, "mark": "left"}, timeout=0.1)
+        await scene.started(identity)
+        await asyncio.sleep(1)
+        begin = time.monotonic()
+        await it.stop()
+        row = await scene.row(identity)
+    assert time.monotonic() - begin < 2
+    assert (row.status, "left" in ended) == ("lost", False)
+    assert "still runs" in row.error.message
+
+
 async def test_lost_connections_lose_no_outcome(scene: Scene, database_url: str):
     other = await Database.connect(database_url, size=6)
     try:
@@ -207,6 +241,22 @@ async def test_an_outcome_that_the_database_refuses_is_stored_as_a_failure(scene
         row = await scene.outcome("r.sleep", {"seconds": 0})
     assert (row.status, row.error.code) == ("failed", "not_stored")
     assert "too round" in row.error.message
+
+
+@pytest.mark.parametrize("state", ["25006", "53100", "57014"])
+async def test_an_outcome_that_the_database_refuses_for_a_while_waits(scene: Scene, database: Database, state):
+    await database.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN RAISE 'not now' USING ERRCODE = '{state}'; END $$;"
+        "CREATE TRIGGER refuse BEFORE INSERT ON blobs FOR EACH ROW WHEN (NEW.size = 7) EXECUTE FUNCTION refuse()"
+    )
+    async with serving(scene):
+        identity = await scene.order("r.sleep", {"seconds": 0})
+        await asyncio.sleep(1.2)
+        assert (await scene.row(identity)).status == "running"
+        await database.execute("DROP TRIGGER refuse ON blobs")
+        row = await scene.ended(identity)
+    assert (row.status, row.token) == ("succeeded", 1)
 
 
 def most_at_once(rows) -> int:

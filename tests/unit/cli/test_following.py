@@ -70,7 +70,7 @@ async def test_ctrl_c_cancels_the_run_and_waits_for_the_confirmation(console: Co
 
 async def test_a_second_ctrl_c_leaves_at_once(console: Console) -> None:
     run = ScriptedRun()
-    following = asyncio.create_task(Follower(run, SilentView(), console).follow())
+    following = asyncio.create_task(Follower(run, SilentView(), console, "acme").follow())
     await asyncio.sleep(0)
     interrupt()
     await run.cancelled.wait()
@@ -78,7 +78,7 @@ async def test_a_second_ctrl_c_leaves_at_once(console: Console) -> None:
     followed = await following
     assert followed.result is None
     assert followed.interrupted
-    assert "orchestrator runs show 0198c0de-1a2b" in console.export_text()
+    assert "orchestrator runs show 0198c0de-1a2b --tenant acme`" in console.export_text()
     run.ended.cancel()
 
 

@@ -26,10 +26,10 @@ def explain(error: BaseException) -> ErrorInfo:
 class Runs:
     """One execution of `work`, with everything around it."""
 
-    def __init__(self, *, attempt=None, idle=None, patience=0.2):
+    def __init__(self, *, attempt=None, idle=None, patience=0.2, linger=0.0):
         self.stop = Stop()
         self.journal = Journal()
-        limits = Limits(attempt, idle, patience)
+        limits = Limits(attempt, idle, patience, linger)
         self.execution = Execution(claimed_attempt(), self.journal, self.stop, limits, held_until=time.monotonic() + 60)
 
     async def __call__(self, work, *, insist=False) -> Ending | None:
@@ -161,12 +161,71 @@ async def test_a_thread_in_python_code_is_interrupted():
     assert not runs.execution.stuck
 
 
-async def test_a_thread_that_does_not_stop_is_left_behind():
-    runs = Runs(attempt=0.05, patience=0.1)
+async def test_a_thread_that_does_not_stop_is_stuck_where_the_process_can_exit():
+    runs = Runs(attempt=0.05, patience=0.1, linger=30)
     release = threading.Event()
     ending = await runs.thread(lambda: release.wait(30))
     assert ending.kind is OutcomeKind.TIMED_OUT
+    assert "so its worker process ends" in ending.error.message
     assert runs.execution.stuck
+    release.set()
+    await asyncio.wait_for(runs.execution.gone(), 5)
+
+
+async def test_a_timed_out_thread_is_waited_for_where_the_process_cannot_exit():
+    runs = Runs(attempt=0.05, patience=0.05, linger=30)
+    release = threading.Event()
+    asyncio.get_running_loop().call_later(0.5, release.set)
+    ending = await runs.thread(lambda: release.wait(30), insist=True)
+    assert release.is_set()
+    assert ending.error == ErrorInfo("timeout", "timeout", "not done after 0.05s (attempt timeout)")
+    assert not runs.execution.stuck
+    (line,) = runs.journal.take().entries
+    assert "told to stop and does not" in line.data["message"]
+
+
+async def test_after_a_while_the_ending_says_that_the_code_still_runs():
+    runs = Runs(attempt=0.05, patience=0.05, linger=0.2)
+    release = threading.Event()
+    ending = await runs.thread(lambda: release.wait(30), insist=True)
+    assert ending.kind is OutcomeKind.TIMED_OUT
+    assert "still runs after 0." in ending.error.message
+    assert runs.execution.stuck
+    gone = asyncio.create_task(runs.execution.gone())
+    await asyncio.wait({gone}, timeout=0.1)
+    assert not gone.done()
+    release.set()
+    await asyncio.wait_for(gone, 5)
+
+
+async def test_code_that_does_not_stop_can_be_left_behind():
+    runs = Runs(attempt=0.05, patience=0.05)
+    release = threading.Event()
+    await runs.thread(lambda: release.wait(30), insist=True)
+    runs.execution.leave_behind()
+    await asyncio.wait_for(runs.execution.gone(), 5)
+    assert not release.is_set()
+    release.set()
+
+
+async def test_code_that_outlives_its_timeout_and_is_then_cancelled_is_waited_for_to_its_end():
+    runs = Runs(attempt=0.05, patience=0.05, linger=0.3)
+    release = threading.Event()
+    loop = asyncio.get_running_loop()
+    loop.call_later(0.2, runs.execution.stop, StopReason.CANCELLED)
+    loop.call_later(0.8, release.set)
+    ending = await runs.thread(lambda: release.wait(30), insist=True)
+    assert ending.kind is OutcomeKind.CANCELLED
+    assert release.is_set()
+
+
+async def test_a_process_that_ends_does_not_wait_for_code_that_outlives_its_timeout():
+    runs = Runs(attempt=0.05, patience=0.05, linger=30)
+    release = threading.Event()
+    asyncio.get_running_loop().call_later(0.3, runs.execution.stop, StopReason.HANDED_BACK)
+    ending = await runs.thread(lambda: release.wait(30), insist=True)
+    assert ending.kind is OutcomeKind.LOST
+    assert "still runs" in ending.error.message
     release.set()
 
 

@@ -47,13 +47,33 @@ def test_a_huge_heartbeat_is_refused():
         Journal().heartbeat({"all": "x" * 70_000})
 
 
-def test_fields_become_plain_json_and_are_redacted_and_cut():
-    def clean(value):
-        if isinstance(value, str):
-            return value.replace("secret", "***")
-        return {key: clean(each) for key, each in value.items()} if isinstance(value, dict) else value
+def hide(value):
+    """A redactor that knows one secret."""
+    if isinstance(value, str):
+        return value.replace("secret", "***")
+    return {key: hide(each) for key, each in value.items()} if isinstance(value, dict) else value
 
-    journal = Journal(clean)
+
+def test_the_details_of_a_heartbeat_and_the_text_of_progress_are_redacted():
+    journal = Journal(hide)
+    journal.heartbeat({"cursor": {"token": "a secret"}})
+    journal.progress(0.5, "with the secret")
+    pulse = journal.take()
+    assert pulse.details == {"cursor": {"token": "a ***"}}
+    assert pulse.entries == [Entry(ATTEMPT_PROGRESS, {"fraction": 0.5, "text": "with the ***"})]
+
+
+def test_no_half_of_a_secret_is_left_where_a_text_is_cut():
+    journal = Journal(hide)
+    long = "x" * (MAX_LINE - 3) + "secret"
+    journal.progress(0.5, long)
+    journal.log("info", long, {"a": long})
+    texts = str([entry.data for entry in journal.take().entries])
+    assert "xsec" not in texts
+
+
+def test_fields_become_plain_json_and_are_redacted_and_cut():
+    journal = Journal(hide)
     journal.log("info", "the secret " + "x" * MAX_LINE, {"a": object, "b": "secret", "n": float("nan")})
     (entry,) = journal.take().entries
     assert entry.kind == ATTEMPT_LOG

@@ -24,11 +24,12 @@ class Database:
     def __init__(self):
         self.state: dict | None = None
         self.renewals = 0
+        self.error: Exception = DatabaseUnavailable("away")
 
     async def renew(self, ids):
         self.renewals += 1
         if self.state is None:
-            raise DatabaseUnavailable("away")
+            raise self.error
         return self.state
 
 
@@ -68,6 +69,17 @@ async def test_without_the_database_it_is_stopped_before_its_lease_ends(database
     assert execution.reason is StopReason.LOST
     assert time.monotonic() < execution.held_until
     assert database.renewals > 1
+
+
+async def test_it_outlives_whatever_the_database_raises(database, execution):
+    database.error = RuntimeError("cannot execute UPDATE in a read-only transaction")
+    async with asyncio.timeout(LEASE):
+        while not database.renewals:  # noqa: ASYNC110 - the keeper works by itself
+            await asyncio.sleep(0.01)
+    database.state = {execution.claimed.order.id: False}
+    await asyncio.wait({execution.task}, timeout=LEASE * 2)
+    assert execution.reason is None
+    assert execution.held_until > time.monotonic()
 
 
 async def test_it_goes_on_for_as_long_as_it_is_renewed(database, execution):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from orchestrator.errors import DatabaseUnavailable
@@ -15,12 +17,13 @@ class Written:
 
     def __init__(self):
         self.away = False
+        self.error: Exception = DatabaseUnavailable("away")
         self.kinds: list[str] = []
         self.beats: list = []
 
     async def append(self, events):
         if self.away:
-            raise DatabaseUnavailable("away")
+            raise self.error
         self.kinds += [event.kind for event in events]
 
     async def beat(self, claimed, details, progress):
@@ -62,7 +65,9 @@ async def test_events_of_a_quick_attempt_go_with_its_outcome(recorder, written):
     assert written.kinds == ["attempt.started"]
 
 
-async def test_events_wait_while_the_database_is_away(recorder, written):
+@pytest.mark.parametrize("error", [DatabaseUnavailable("away"), TimeoutError(), ConnectionResetError()])
+async def test_events_wait_while_the_database_is_away(recorder, written, error):
+    written.error = error
     claimed, journal = claimed_attempt(), Journal()
     recorder.watch(claimed, journal, attempt_event(claimed, "attempt.started", {}))
     written.away = True
@@ -71,3 +76,22 @@ async def test_events_wait_while_the_database_is_away(recorder, written):
     written.away = False
     await recorder.flush()
     assert written.kinds == ["attempt.started", "attempt.log"]
+
+
+async def test_it_goes_on_whatever_happens(recorder, written):
+    class Broken(Journal):
+        def take(self, *, last=False):
+            raise RuntimeError("broken")
+
+    broken, claimed = claimed_attempt(), claimed_attempt()
+    journal = Broken()
+    journal.log("info", "a", {})
+    recorder.watch(broken, journal, attempt_event(broken, "attempt.started", {}))
+    task = asyncio.create_task(recorder.run())
+    await asyncio.sleep(0)
+    recorder._journals.clear()
+    recorder.watch(claimed, Journal(), attempt_event(claimed, "attempt.started", {}))
+    await asyncio.wait({task}, timeout=0.5)
+    assert not task.done()
+    task.cancel()
+    assert written.kinds == ["attempt.started"] * 2

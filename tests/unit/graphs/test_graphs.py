@@ -137,9 +137,3 @@ def test_a_pinned_graph_survives_being_stored() -> None:
         again = Workflow.from_json(json.loads(json.dumps(workflow.to_json())))
         assert again.sha256 == workflow.sha256
         assert again.steps == workflow.steps
-
-
-def test_the_workflow_that_the_language_page_begins_with_is_right() -> None:
-    page = (GRAPHS.parent / "docs/workflow-language.md").read_text(encoding="utf-8")
-    example = page.split("```yaml\n", 1)[1].split("```", 1)[0]
-    assert Workflow.from_yaml(example).name == "answer_letters"

@@ -19,10 +19,6 @@ SIGNS: dict[str, tuple[str, str]] = {
 }
 
 
-def style_of(status: str) -> str:
-    """The rich style of a status."""
-    return SIGNS.get(status, ("?", ""))[1]
-
 
 def status_text(status: str) -> Text:
     """A status with its sign, coloured."""

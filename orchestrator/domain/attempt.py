@@ -17,18 +17,6 @@ class Purpose(StrEnum):
     VALIDATE = "validate"
 
 
-class AttemptStatus(StrEnum):
-    """Where an attempt stands. The last five are final."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    LOST = "lost"
-    TIMED_OUT = "timed_out"
-    CANCELLED = "cancelled"
-
-
 @dataclass(frozen=True, slots=True)
 class AttemptOrder:
     """One row that the supervisor inserts into `attempts`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -154,6 +154,12 @@ async def take_ownership(
 async def release_run(database: Database, run_id: RunId, epoch: int) -> bool:
     """Hand an unfinished run back, so that anybody may take it; False if it was not ours any more."""
     return await database.fetchval(query("release_run"), run_id, epoch) is not None
+
+
+async def strays(database: Database, process_id: ProcessId, hosted: Collection[RunId]) -> list[tuple[RunId, int]]:
+    """Unfinished runs that `process_id` owns and that are not among those it hosts, each with its epoch."""
+    records = await database.fetch(query("strays"), process_id, list(hosted))
+    return [(RunId(record["id"]), record["epoch"]) for record in records]
 
 
 async def get_run(database: Database, run_id: RunId, *, tenant: str | None = None) -> RunRow | None:

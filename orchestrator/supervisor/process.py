@@ -118,7 +118,7 @@ class Supervisor:
         """Sweep again and again; a database that is away for a while is waited for."""
         while True:
             try:
-                await self._residents.release_left()
+                await self._residents.release_strays(self._presence.id)
                 self._residents.wake(await self._sweeper.sweep(self._residents.ids))
             except OrchestratorError as error:
                 logger.warning("the sweep failed, next try in %g s: %s", self._settings.sweep, error.message)

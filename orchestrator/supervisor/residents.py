@@ -67,7 +67,7 @@ class Residents:
         self._workflows: dict[str, Workflow] = {}
         self._here: dict[RunId, Resident] = {}
         self._crashes: dict[RunId, int] = {}
-        self._unreleased: dict[RunId, int] = {}
+        self._taking: set[RunId] = set()
         self._room = asyncio.Semaphore(max_runs)
 
     @property
@@ -86,17 +86,27 @@ class Residents:
         if run_id in self._here:
             return
         await self._room.acquire()
+        self._taking.add(run_id)
+        owned: Ownership | None = None
         try:
             owned = await runs.take_ownership(self._database, run_id, process, dead_after=self._dead_after)
-            if owned is not None:
-                wake = asyncio.Event()
-                wake.set()  # its inbox may be unread
-                task = asyncio.create_task(self._host(owned, wake), name=f"run {run_id}")
-                self._here[run_id] = Resident(owned, wake, task)
-                return
-        except BaseException:
-            self._room.release()
-            raise
+        finally:
+            self._taking.discard(run_id)
+            if owned is None:
+                self._room.release()
+            else:
+                self._settle_in(owned)
+
+    def _settle_in(self, owned: Ownership) -> None:
+        run_id, wake = owned.run.id, asyncio.Event()
+        wake.set()  # its inbox may be unread
+        task = asyncio.create_task(self._host(owned, wake), name=f"run {run_id}")
+        self._here[run_id] = Resident(owned, wake, task)
+        task.add_done_callback(lambda _: self._move_out(run_id))
+
+    def _move_out(self, run_id: RunId) -> None:
+        """However its task ended, and also if it was cancelled before it began."""
+        self._here.pop(run_id, None)
         self._room.release()
 
     async def drop_all(self) -> list[RunId]:
@@ -155,9 +165,6 @@ class Residents:
         except Exception:
             logger.exception("run %s could not be driven", run_id)
             await self._recover(owned)
-        finally:
-            self._here.pop(run_id, None)
-            self._room.release()
 
     async def _drive(self, context: RunContext) -> None:
         config: RunnableConfig = {
@@ -184,15 +191,17 @@ class Residents:
                 return
         await self._release(owned)
 
-    async def release_left(self) -> None:
-        """Let go of runs whose release failed before: the database was away."""
-        for run_id, epoch in list(self._unreleased.items()):
-            await runs.release_run(self._database, run_id, epoch)
-            self._unreleased.pop(run_id, None)
+    async def release_strays(self, process: ProcessId) -> None:
+        """Let go of runs that this process owns but does not host.
+
+        The database was away when one was to be released, or when the answer came that it was ours.
+        """
+        for run_id, epoch in await runs.strays(self._database, process, self.ids):
+            if run_id not in self._here and run_id not in self._taking:
+                await runs.release_run(self._database, run_id, epoch)
 
     async def _release(self, owned: Ownership) -> None:
         try:
             await runs.release_run(self._database, owned.run.id, owned.epoch)
         except OrchestratorError as error:
             logger.warning("run %s is not released yet: %s", owned.run.id, error.message)
-            self._unreleased[owned.run.id] = owned.epoch

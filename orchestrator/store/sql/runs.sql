@@ -53,6 +53,13 @@ RETURNING *;
 -- name: release_run
 UPDATE runs SET owner = NULL WHERE id = $1 AND epoch = $2 AND finished_at IS NULL RETURNING id;
 
+-- name: strays
+-- The partial index `runs_unfinished` finds what a process owns.
+SELECT r.id, r.epoch
+FROM runs r
+WHERE r.owner = $1 AND r.finished_at IS NULL
+  AND NOT EXISTS (SELECT FROM unnest($2::uuid[]) AS hosted (id) WHERE hosted.id = r.id);
+
 -- name: get_run
 SELECT * FROM runs WHERE id = $1 AND ($2::text IS NULL OR tenant = $2);
 

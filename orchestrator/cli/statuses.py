@@ -19,7 +19,6 @@ SIGNS: dict[str, tuple[str, str]] = {
 }
 
 
-
 def status_text(status: str) -> Text:
     """A status with its sign, coloured."""
     sign, style = SIGNS.get(status, ("?", ""))

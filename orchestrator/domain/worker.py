@@ -9,6 +9,15 @@ from typing import Any
 AGENT_WORKER = "orchestrator.agent"
 """The built-in worker that runs a `kind: agent` step."""
 
+HUMAN_WORKER = "orchestrator.human"
+"""Stands for a person: its attempts wait for an answer, and nobody claims them."""
+
+RUN_WORKER = "orchestrator.workflow"
+"""Stands for a child run: its attempts wait for the end of the run that has their id."""
+
+UNCLAIMED = frozenset({HUMAN_WORKER, RUN_WORKER})
+"""Workers that are no code: their attempts wait in no pool."""
+
 AGENT_POOL = "agents"
 DEFAULT_POOL = "default"
 VALIDATOR_POOL = "validators"

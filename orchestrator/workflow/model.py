@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from orchestrator.domain.budget import Budget
 from orchestrator.domain.policy import ErrorRule, Remedy, RetryPolicy, Timeouts
 from orchestrator.workflow.inputs import resolve_inputs
 
@@ -38,6 +41,32 @@ class ForeachSpec(Pinned):
     min_success: float | None = None
 
 
+class RepeatSpec(Pinned):
+    """`repeat`: again until `until` (bare CEL) is true, `max` times at most; `with_` overlays the step's own.
+
+    `until` sees `output`, `with_` sees `previous.output`; both see `iteration`, which counts from 1.
+    """
+
+    until: str
+    max: int
+    with_: dict[str, Any] = Field(default_factory=dict)
+
+
+class ExpiresSpec(Pinned):
+    """`expires`: what becomes of a step that no person has answered `after` so many seconds."""
+
+    after: float
+    then: Literal["fail", "skip"] = "fail"
+
+
+class Callee(Pinned):
+    """The workflow that a `kind: workflow` step runs; `sha256` (hex) pins it."""
+
+    name: str
+    version: str
+    sha256: str
+
+
 class ValidatorSpec(Pinned):
     """One entry of `validate`: exactly one of `expr` (bare CEL) and `worker` (a registered validator) is set.
 
@@ -56,10 +85,14 @@ class StepSpec(Pinned):
     """A step, with every default filled in.
 
     Attributes:
-        worker: the registered worker; `AGENT_WORKER` for `kind: agent`.
-        with_: templates, rendered into the worker's input.
+        worker: the registered worker; `AGENT_WORKER`, `RUN_WORKER`, `HUMAN_WORKER` for the other kinds.
+        pool: where its attempts wait; empty for `kind: workflow` and `kind: human`.
+        with_: templates, rendered into the worker's input, a child run's inputs, or what a person is shown.
         model: a tier of `configs/models.yaml`; `price_cap_usd` is per call.
-        output: the JSON Schema that the output must fit, None where none is given.
+        output: the JSON Schema that the output must fit, None where none is given; for `kind: human` the form.
+        repeat: not together with `foreach`.
+        uses, budget: of `kind: workflow`; `budget` bounds each child run.
+        assignee, expires: of `kind: human`; `assignee` is a template.
         needs: steps that must have settled first, with the outcomes that let this step start; inferred and explicit.
         refs: the steps whose output, status or error any expression of this step reads.
         payloads: those of `refs` whose output or error is read, so whose payload must be loaded.
@@ -69,9 +102,9 @@ class StepSpec(Pinned):
     """
 
     id: str
-    kind: Literal["worker", "agent"]
+    kind: Literal["worker", "agent", "workflow", "human"]
     worker: str
-    pool: str
+    pool: str = ""
     priority: int = 0
     description: str = ""
     with_: dict[str, Any] = Field(default_factory=dict)
@@ -86,6 +119,11 @@ class StepSpec(Pinned):
     payloads: tuple[str, ...] = ()
     when: str | None = None
     foreach: ForeachSpec | None = None
+    repeat: RepeatSpec | None = None
+    uses: Callee | None = None
+    budget: Budget | None = None
+    assignee: str | None = None
+    expires: ExpiresSpec | None = None
     validators: tuple[ValidatorSpec, ...] = ()
     on_invalid: tuple[Remedy, ...] = ()
     retry: RetryPolicy = RetryPolicy()
@@ -106,7 +144,10 @@ class Workflow(Pinned):
         outputs: templates.
         secrets: every name that a step may ask for; the values come from the worker's environment.
         output_refs: the steps that `outputs` read.
+        budget: what a run may use, None without limit.
         steps: in the order of the file.
+        finally_: steps that run once the others are over, however that was; their ids are not among `steps`.
+        callees: the workflows that `kind: workflow` steps use, each with its own; kept under their own sha256.
         source: the text that it was parsed from, with `folder`, where its prompt files were looked for; both are
             kept beside the definition and are no part of it.
     """
@@ -120,7 +161,10 @@ class Workflow(Pinned):
     output_refs: tuple[str, ...] = ()
     models: dict[str, ModelTier] = Field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    budget: Budget | None = None
     steps: dict[str, StepSpec]
+    finally_: dict[str, StepSpec] = Field(default_factory=dict)
+    callees: tuple[Workflow, ...] = Field(default=(), exclude=True, repr=False)
     source: str = Field(default="", exclude=True)
     folder: Path | None = Field(default=None, exclude=True)
 
@@ -140,6 +184,11 @@ class Workflow(Pinned):
         """The reverse of `to_json`."""
         return cls.model_validate(data)
 
+    @cached_property
+    def all_steps(self) -> Mapping[str, StepSpec]:
+        """The steps, then those of `finally`."""
+        return {**self.steps, **self.finally_}
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, as it is stored with the run."""
         return self.model_dump(mode="json")
@@ -156,7 +205,7 @@ class Workflow(Pinned):
 def digest(workflow: Workflow) -> str:
     """The SHA-256 (hex) that pins a workflow; see `Workflow.sha256`."""
     data = workflow.model_dump(mode="json", exclude={"sha256"})
-    for step in data["steps"].values():
+    for step in (*data["steps"].values(), *data["finally_"].values()):
         del step["line"]
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

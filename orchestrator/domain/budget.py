@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Number = TypeVar("Number", int, float)
+
+
+BUDGET_FORM: dict[str, Any] = {
+    "type": "object",
+    "required": ["decision"],
+    "additionalProperties": False,
+    "properties": {
+        "decision": {"enum": ["continue", "stop"]},
+        "usd": {"type": "number", "exclusiveMinimum": 0},
+        "tokens": {"type": "integer", "minimum": 1},
+        "wall": {"type": "number", "exclusiveMinimum": 0},
+    },
+}
+"""What a person is asked when a budget is used up. The amounts are added to the limits; without any, each limit that is
+reached is raised by what it was at first."""
 
 
 class OnExceed(StrEnum):

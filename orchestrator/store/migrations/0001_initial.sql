@@ -42,7 +42,8 @@ CREATE TABLE runs (
     workflow         text NOT NULL,
     version          text NOT NULL,
     status           text NOT NULL DEFAULT 'queued'
-                     CHECK (status IN ('queued', 'running', 'cancelling', 'succeeded', 'failed', 'cancelled')),
+                     CHECK (status IN
+                     ('queued', 'running', 'paused', 'cancelling', 'succeeded', 'failed', 'cancelled')),
     inputs           bytea NOT NULL,
     output           bytea,
     error            jsonb,
@@ -50,6 +51,7 @@ CREATE TABLE runs (
     idempotency_key  text,
     parent_run       uuid REFERENCES runs (id),
     parent_step      text,
+    budget           jsonb,
     owner            uuid,
     epoch            bigint NOT NULL DEFAULT 0,
     parked           boolean NOT NULL DEFAULT false,
@@ -65,6 +67,7 @@ CREATE TABLE runs (
 );
 CREATE INDEX runs_by_tenant ON runs (tenant, created_at DESC);
 CREATE INDEX runs_by_workflow ON runs (tenant, workflow, created_at DESC);
+CREATE INDEX runs_by_parent ON runs (parent_run) WHERE parent_run IS NOT NULL;
 CREATE INDEX runs_unfinished ON runs (owner) WHERE finished_at IS NULL;
 
 CREATE TABLE steps (
@@ -109,7 +112,7 @@ CREATE TABLE attempts (
     timeout          double precision,
     idle             double precision,
     status           text NOT NULL DEFAULT 'queued' CHECK (status IN
-                     ('queued', 'running', 'succeeded', 'failed', 'lost', 'timed_out', 'cancelled')),
+                     ('queued', 'waiting', 'running', 'succeeded', 'failed', 'lost', 'timed_out', 'cancelled')),
     cancel_requested boolean NOT NULL DEFAULT false,
     superseded       boolean NOT NULL DEFAULT false,
     token            integer NOT NULL DEFAULT 0,
@@ -130,6 +133,7 @@ CREATE TABLE attempts (
     finished_at      timestamptz
 );
 CREATE INDEX attempts_claim ON attempts (pool, priority DESC, not_before, id) WHERE status = 'queued';
+CREATE INDEX attempts_waiting ON attempts (run_id) WHERE status = 'waiting';
 CREATE INDEX attempts_leases ON attempts (lease_until) WHERE status = 'running';
 CREATE INDEX attempts_by_run ON attempts (run_id, step, item, number);
 
@@ -150,7 +154,7 @@ CREATE INDEX verdicts_by_run ON verdicts (run_id);
 CREATE TABLE inbox (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     run_id      uuid NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
-    kind        text NOT NULL CHECK (kind IN ('outcome', 'cancel')),
+    kind        text NOT NULL CHECK (kind IN ('outcome', 'cancel', 'answer')),
     attempt_id  uuid,
     payload     jsonb,
     created_at  timestamptz NOT NULL DEFAULT now()

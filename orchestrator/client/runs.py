@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from enum import Enum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.client.finished import Finished
 from orchestrator.client.handle import RunHandle
@@ -15,10 +15,15 @@ from orchestrator.domain.identity import RunId, new_run_id
 from orchestrator.domain.payload import Payload
 from orchestrator.errors import NotFound
 from orchestrator.queue import RUN_CHANNEL, Listener, enqueue_run_jobs, wake
-from orchestrator.store import Database, blobs, runs
+from orchestrator.store import Database, blobs, questions, runs
 from orchestrator.store import events as event_store
+from orchestrator.store.children import list_top_runs
+from orchestrator.store.questions import Question
 from orchestrator.store.runs import NewRun, RunRow
 from orchestrator.workflow import Workflow
+
+if TYPE_CHECKING:
+    from orchestrator.store.database import Connection
 
 
 class AllTenants(Enum):
@@ -75,14 +80,7 @@ class Client:
             idempotency_key=idempotency_key,
         )
         async with self._database.transaction() as connection:
-            fresh = await runs.insert_workflow(
-                connection,
-                sha256=workflow.sha256,
-                name=workflow.name,
-                version=workflow.version,
-                definition=workflow.to_json(),
-                source=workflow.source,
-            )
+            fresh = await _store_workflow(connection, workflow)
             await blobs.put_blobs(connection, tenant, [payload])
             run_id, created = await runs.insert_run(connection, new)
             if created:
@@ -121,6 +119,28 @@ class Client:
         """The unfinished runs of the workflow's name, of a tenant or of all (None), that keep another definition."""
         return await pinned_runs(self._database, workflow, tenant=tenant)
 
-    async def list(self, *, tenant: str | None, status: str | None = None, limit: int = 50) -> list[RunRow]:
-        """The runs of a tenant or of all (None), the newest first."""
-        return await runs.list_runs(self._database, tenant=tenant, status=status, limit=limit)
+    async def questions(self, *, tenant: str, limit: int) -> builtins.list[Question]:
+        """What waits for a person in all runs of a tenant, the oldest first."""
+        return await questions.open_questions(self._database, tenant=tenant, limit=limit)
+
+    async def list(
+        self, *, tenant: str | None, status: str | None = None, limit: int = 50, children: bool = False
+    ) -> list[RunRow]:
+        """The runs of a tenant or of all (None), the newest first; with `children` also those that a step began."""
+        if children:
+            return await runs.list_runs(self._database, tenant=tenant, status=status, limit=limit)
+        return await list_top_runs(self._database, tenant=tenant, status=status, limit=limit)
+
+
+async def _store_workflow(connection: Connection, workflow: Workflow) -> bool:
+    """Store a workflow and those that its child runs will have; whether it is new."""
+    for callee in workflow.callees:
+        await _store_workflow(connection, callee)
+    return await runs.insert_workflow(
+        connection,
+        sha256=workflow.sha256,
+        name=workflow.name,
+        version=workflow.version,
+        definition=workflow.to_json(),
+        source=workflow.source,
+    )

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from orchestrator.domain.outcome import Usage
+
 Number = TypeVar("Number", int, float)
 
 
@@ -48,6 +50,15 @@ class Budget:
         """Whether there is any limit."""
         return not (self.usd is None and self.tokens is None and self.wall is None)
 
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON with the keys `usd`, `tokens`, `wall`, `on_exceed`."""
+        return {"usd": self.usd, "tokens": self.tokens, "wall": self.wall, "on_exceed": str(self.on_exceed)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Budget:
+        """The reverse of `as_json`."""
+        return cls(data["usd"], data["tokens"], data["wall"], OnExceed(data["on_exceed"]))
+
     def raised(self, usd: float = 0.0, tokens: int = 0, wall: float = 0.0) -> Budget:
         """The same with more of each; what has no limit stays without."""
         return replace(
@@ -55,6 +66,14 @@ class Budget:
             usd=None if self.usd is None else self.usd + usd,
             tokens=None if self.tokens is None else self.tokens + tokens,
             wall=None if self.wall is None else self.wall + wall,
+        )
+
+    def where_reached(self, now: Budget, spent: Spent) -> Budget:
+        """These amounts of the limits that `spent` has reached in `now`."""
+        return Budget(
+            usd=self.usd if now.usd is not None and spent.usd >= now.usd else None,
+            tokens=self.tokens if now.tokens is not None and spent.tokens >= now.tokens else None,
+            wall=self.wall if now.wall is not None and spent.wall >= now.wall else None,
         )
 
     def tightest(self, other: Budget) -> Budget:
@@ -74,6 +93,64 @@ class Spent:
     usd: float = 0.0
     tokens: int = 0
     wall: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a run may use and what it has used.
+
+    Attributes:
+        budget: the limits as they are now; `first` as they were when the run began.
+        usd, tokens: of all attempts that have ended.
+        rested: seconds in which the run waited for nothing but people, up to `resting_since` (Unix seconds; 0 when it
+            does not rest).
+        paused: a limit was reached, and nothing new is begun until a person has answered.
+    """
+
+    budget: Budget = Budget()
+    first: Budget = Budget()
+    usd: float = 0.0
+    tokens: int = 0
+    rested: float = 0.0
+    resting_since: float = 0.0
+    paused: bool = False
+
+    @classmethod
+    def of(cls, budget: Budget) -> Account:
+        """An account of which nothing is used yet."""
+        return cls(budget, budget)
+
+    def charged(self, used: Usage) -> Account:
+        """After an attempt that used so much. Where no price is known, nothing is added to `usd`."""
+        return replace(
+            self, usd=self.usd + (used.cost_usd or 0.0), tokens=self.tokens + used.input_tokens + used.output_tokens
+        )
+
+    def resting(self, now: float, *, only_people: bool) -> Account:
+        """As of `now`, when the run goes on to wait: for nothing but people, or also for something else."""
+        rested = self.rested + (now - self.resting_since if self.resting_since else 0.0)
+        return replace(self, rested=rested, resting_since=now if only_people else 0.0)
+
+    def spent(self, started_at: float, now: float) -> Spent:
+        """What was used by `now` since `started_at`."""
+        resting = now - self.resting_since if self.resting_since else 0.0
+        return Spent(self.usd, self.tokens, max(0.0, now - started_at - self.rested - resting))
+
+    def wall_ends(self, started_at: float) -> float | None:
+        """When `budget.wall` is used up, if nothing rests until then; None without that limit, or while it rests."""
+        if self.budget.wall is None or self.resting_since or self.paused:
+            return None
+        return started_at + self.rested + self.budget.wall
+
+    def continued(self, spent: Spent, more: Budget) -> Account:
+        """After a person let it go on with so much `more`; without any, what is used up gets its first amount again."""
+        given = more if more.limits else self.first.where_reached(self.budget, spent)
+        raised = self.budget.raised(given.usd or 0.0, given.tokens or 0, given.wall or 0.0)
+        return replace(self, budget=raised, paused=False)
+
+
+NOTHING_LIMITED = Account()
+"""The account of a run without a budget."""
 
 
 def exceeded(budget: Budget, spent: Spent) -> str:

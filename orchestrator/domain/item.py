@@ -53,10 +53,13 @@ class ItemState:
         remedy, remedy_used: the place in `on_invalid`, and how often that entry was used.
         rules_used: places in `on_error` whose escalation was used; none is used twice.
         worker, pool, model: set by an escalation, else None: the step's own.
-        with_: the step's rendered `with`; for agents `input` is the prompt's envelope besides.
+        with_: the step's rendered `with`, None while it is still to be rendered; for agents `input` is the prompt's
+            envelope besides.
         feedback, rejected: why the last output was refused, and that output; for the next revision.
         delay, why: before the next attempt, and the reason for it ("retry after timeout").
-        ready_at: Unix seconds, from when the `total` timeout counts.
+        ready_at: Unix seconds, from when the `total` timeout counts; moved on by the time that a person took.
+        asked_at: Unix seconds, since when a person is asked; 0 while none is.
+        iteration, previous: of a `repeat`, from 1, and the output of the iteration before it.
         marked: an invalid output that moved on by `on_invalid: continue`.
     """
 
@@ -85,6 +88,9 @@ class ItemState:
     delay: float = 0.0
     why: str = ""
     ready_at: float = 0.0
+    asked_at: float = 0.0
+    iteration: int = 1
+    previous: PayloadRef | None = None
     marked: bool = False
 
     @property
@@ -115,6 +121,16 @@ def on_sent(item: ItemState, attempt: AttemptId) -> ItemState:
         delay=0.0,
         why="",
     )
+
+
+def on_asked(item: ItemState, now: float) -> ItemState:
+    """The attempt that was just sent is a question to a person."""
+    return replace(item, asked_at=now)
+
+
+def on_answered(item: ItemState, now: float) -> ItemState:
+    """A person answers no more, or has answered: the time that it took is not the step's."""
+    return replace(item, ready_at=item.ready_at + now - item.asked_at, asked_at=0.0) if item.asked_at else item
 
 
 def on_judge_sent(item: ItemState, name: str, attempt: AttemptId) -> ItemState:
@@ -179,7 +195,7 @@ def on_failure(
     if error.error_class in retry.errors and item.tries < retry.max_attempts:
         delay = retry.backoff.delay(item.tries, seed=str(item.attempt))
         return replace(failed, phase=Phase.READY, delay=delay, why=f"retry after {error.error_class}")
-    return _by_rule(failed, error, choose)
+    return by_rule(failed, error, choose)
 
 
 def on_judge_failure(item: ItemState, name: str, error: ErrorInfo, retry: RetryPolicy, choose: ChooseRule) -> ItemState:
@@ -190,17 +206,27 @@ def on_judge_failure(item: ItemState, name: str, error: ErrorInfo, retry: RetryP
         return _with_judge(item, name, lambda j: replace(j, phase=Phase.READY, delay=delay))
     message = f"validator {name!r} could not judge: {error.message}"
     failed = ErrorInfo("validator_failed", error.error_class, message, error.detail)
-    return _by_rule(replace(item, judges=(), error=failed), failed, choose)
+    return by_rule(replace(item, judges=(), error=failed), failed, choose)
+
+
+def on_expired(item: ItemState, seconds: float, *, skip: bool, choose: ChooseRule) -> ItemState:
+    """No person has answered in time: the item is skipped, or fails as `on_error` says."""
+    error = ErrorInfo("expired", "timeout", f"no answer within {seconds:g} s")
+    expired = replace(item, error=error)
+    if skip:
+        return replace(expired, phase=Phase.SKIPPED, output=None, why=error.message)
+    return by_rule(expired, error, choose)
 
 
 def on_total_timeout(item: ItemState, seconds: float, now: float, choose: ChooseRule) -> ItemState:
     """The item's total time is over, whatever it was doing. An escalation gets the time anew, from `now`."""
     error = ErrorInfo("total_timeout", "timeout", f"not done {seconds:g} s after it was ready")
-    after = _by_rule(replace(item, error=error, judges=()), error, choose)
+    after = by_rule(replace(item, error=error, judges=()), error, choose)
     return after if after.settled else replace(after, ready_at=now)
 
 
-def _by_rule(item: ItemState, error: ErrorInfo, choose: ChooseRule) -> ItemState:
+def by_rule(item: ItemState, error: ErrorInfo, choose: ChooseRule) -> ItemState:
+    """What `on_error` makes of an error; nothing in it applies is a failure."""
     found = choose(error, item.rules_used)
     if found is None:
         return replace(item, phase=Phase.FAILED)
@@ -208,7 +234,7 @@ def _by_rule(item: ItemState, error: ErrorInfo, choose: ChooseRule) -> ItemState
     if rule.kind is RuleKind.CONTINUE:
         return replace(item, phase=Phase.SUCCEEDED, output=Payload.of(rule.output).ref, marked=True)
     if rule.kind is RuleKind.SKIP:
-        return replace(item, phase=Phase.SKIPPED, output=None)
+        return replace(item, phase=Phase.SKIPPED, output=None, why="on_error: skip")
     if rule.kind is RuleKind.ESCALATE:
         used = replace(_again(item, why=f"escalate after {error.code}"), rules_used=(*item.rules_used, place))
         return _escalated(replace(used, rejected=item.rejected), rule.worker, rule.pool, rule.model)

@@ -37,7 +37,7 @@ def on_item_settled(step: StepState, item: ItemState, gathering: Gathering, now:
             failed=int(item.phase is Phase.FAILED),
             output=item.output,
             error=item.error if item.phase is not Phase.SUCCEEDED else None,
-            reason="on_error: skip" if item.phase is Phase.SKIPPED else "",
+            reason=item.why if item.phase is Phase.SKIPPED else "",
             marked=item.marked,
             finished_at=now,
         )

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from orchestrator.domain.budget import NOTHING_LIMITED, Account
 from orchestrator.domain.identity import AttemptId
 from orchestrator.domain.item import ItemState
 from orchestrator.domain.outcome import ErrorInfo
@@ -21,6 +22,7 @@ class RunStatus(StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSED = "paused"
     CANCELLING = "cancelling"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -54,6 +56,7 @@ class StepState:
         sent, done, failed, skipped: how many items were ever started, have settled, have failed, were skipped.
         output: of a step without `foreach`; a `foreach` is put together from its items when it is read.
         reason: why it was skipped, or why it failed before any attempt.
+        final: it belongs to `finally`.
     """
 
     id: str
@@ -71,11 +74,21 @@ class StepState:
     marked: bool = False
     started_at: float | None = None
     finished_at: float | None = None
+    final: bool = False
 
     @property
     def settled(self) -> bool:
         """Whether it has an outcome."""
         return self.status not in OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a run comes to, once its steps have settled; `finally` sees it and does not change it."""
+
+    status: RunStatus
+    output: PayloadRef | None = None
+    error: ErrorInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +100,11 @@ class RunState:
         candidates: steps for dispatch to look at: a dependency of theirs has settled, or an item of theirs has.
         revoked: attempts that dispatch must call back (their item's total time is over).
         consumed: inbox rows that are folded in, to be deleted once this is durable.
-        settled: how many steps have an outcome.
+        cancelled: a person asked for the end.
+        stopped: why the run ends before its steps are through, other than by a cancel.
+        account: what it may use and has used.
+        ending: set once the steps have settled, where `finally` has steps.
+        settled, finals, finals_settled: how many steps have an outcome, how many `finally` has, and with an outcome.
     """
 
     steps: Mapping[str, StepState] = field(default_factory=dict)
@@ -97,13 +114,33 @@ class RunState:
     revoked: tuple[AttemptId, ...] = ()
     consumed: tuple[int, ...] = ()
     cancelled: bool = False
+    stopped: ErrorInfo | None = None
+    account: Account = NOTHING_LIMITED
+    ending: Ending | None = None
     started_at: float = 0.0
     settled: int = 0
+    finals: int = 0
+    finals_settled: int = 0
+
+    @property
+    def settled_all(self) -> bool:
+        """Whether every step has an outcome, those of `finally` apart."""
+        return self.settled == len(self.steps) - self.finals
 
     @property
     def over(self) -> bool:
         """Whether every step has an outcome."""
-        return self.settled == len(self.steps)
+        return self.settled_all and self.finals_settled == self.finals
+
+    @property
+    def breaking_off(self) -> bool:
+        """Whether its attempts are to end without a successor: it was cancelled or stopped before it was through."""
+        return (self.cancelled or self.stopped is not None) and self.ending is None
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing new may be begun until a person has answered; `finally` is not held up."""
+        return self.account.paused and self.ending is None
 
     def item(self, step: str, index: int) -> ItemState:
         """The state of one item.
@@ -125,7 +162,16 @@ class Patch:
     revoked: tuple[AttemptId, ...] | None = None
     consumed: tuple[int, ...] | None = None
     cancelled: bool | None = None
+    stopped: ErrorInfo | None = None
+    account: Account | None = None
+    ending: Ending | None = None
     started_at: float | None = None
+
+
+SCALARS = (
+    "agenda", "candidates", "revoked", "consumed", "cancelled", "stopped", "account", "ending", "started_at",
+)  # fmt: skip
+"""Fields of a patch that replace those of the state."""
 
 
 def fold(state: RunState, patches: Sequence[Patch]) -> RunState:
@@ -134,31 +180,35 @@ def fold(state: RunState, patches: Sequence[Patch]) -> RunState:
     items: dict[str, Mapping[int, ItemState]] = dict(state.items)
     copied: dict[str, dict[int, ItemState]] = {}
     scalars: dict[str, object] = {}
-    settled = state.settled
+    counts = {"settled": state.settled, "finals": state.finals, "finals_settled": state.finals_settled}
     for patch in patches:
         for step in patch.steps:
             before = steps.get(step.id)
-            settled += step.settled - (before is not None and before.settled)
+            counts["finals_settled" if step.final else "settled"] += step.settled - (
+                before is not None and before.settled
+            )
+            counts["finals"] += step.final and before is None
             steps[step.id] = step
         for item in patch.items:
             if item.step not in copied:
                 items[item.step] = copied[item.step] = dict(items.get(item.step, {}))
             copied[item.step][item.index] = item
-        for name in ("agenda", "candidates", "revoked", "consumed", "cancelled", "started_at"):
+        for name in SCALARS:
             if (value := getattr(patch, name)) is not None:
                 scalars[name] = value
-    return replace(state, steps=steps, items=items, settled=settled, **scalars)  # type: ignore[arg-type]  # names above, types alike
+    return replace(state, steps=steps, items=items, **counts, **scalars)  # type: ignore[arg-type]  # names above, types alike
 
 
-def run_status(steps: Mapping[str, StepState], excused: frozenset[str], *, cancelled: bool) -> RunStatus:
-    """What the run came to, once every step has settled.
+def run_status(run: RunState, excused: frozenset[str]) -> RunStatus:
+    """What the run came to, once every step has settled; those of `finally` do not count.
 
     Args:
-        steps: all steps.
+        run: its state.
         excused: steps that have a dependant which accepts their failure.
-        cancelled: a person asked for the end.
     """
-    if cancelled:
+    if run.cancelled:
         return RunStatus.CANCELLED
-    broken = any(step.status is StepStatus.FAILED and step.id not in excused for step in steps.values())
-    return RunStatus.FAILED if broken else RunStatus.SUCCEEDED
+    if run.stopped is not None:
+        return RunStatus.FAILED
+    failed = (step.id for step in run.steps.values() if step.status is StepStatus.FAILED and not step.final)
+    return RunStatus.SUCCEEDED if excused.issuperset(failed) else RunStatus.FAILED

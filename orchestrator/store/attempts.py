@@ -11,6 +11,7 @@ from orchestrator.domain.event import ATTEMPT_FINISHED, Event
 from orchestrator.domain.identity import AttemptId, ProcessId, RunId
 from orchestrator.domain.outcome import ErrorInfo, Outcome
 from orchestrator.domain.payload import Payload, PayloadRef, decode
+from orchestrator.domain.worker import RUN_WORKER
 from orchestrator.errors import NotFound
 from orchestrator.store.events import event_columns
 from orchestrator.store.jsonb import from_jsonb, to_jsonb
@@ -240,19 +241,36 @@ async def cancel_attempts(
     step: str | None = None,
     *,
     ids: Collection[AttemptId] | None = None,
-) -> list[ProcessId]:
+) -> list[tuple[ProcessId, RunId]]:
     """Cancel the attempts of a run, of one of its steps, or those of `ids`.
 
-    What is queued is cancelled at once, without an inbox row (the caller is the supervisor). What runs is marked,
-    and its worker's outcome follows.
+    What nobody has begun is cancelled at once, without an inbox row (the caller is the supervisor). What runs is
+    marked, and its worker's outcome follows; a child run is asked to cancel itself, and its outcome follows too.
 
     Returns:
-        The processes to tell, each once.
+        The processes to tell, each with the run that this is about: this one, or a child run.
     """
     records = await connection.fetch(
-        query("cancel_attempts"), run_id, step, None if ids is None else list(ids), ATTEMPT_FINISHED
+        query("cancel_attempts"), run_id, step, None if ids is None else list(ids), ATTEMPT_FINISHED, RUN_WORKER
     )
-    return [ProcessId(record["process"]) for record in records]
+    return [(ProcessId(record["process"]), RunId(record["run_id"])) for record in records]
+
+
+async def settle_child(
+    connection: Connection, run_id: RunId, error: ErrorInfo | None
+) -> tuple[ProcessId, RunId] | None:
+    """End the attempt that a child run carried out, in the transaction that ends the run.
+
+    Args:
+        connection: in the caller's transaction.
+        run_id: the child run, which is also the attempt's id.
+        error: as the parent is to see it.
+
+    Returns:
+        The parent's owner and the parent, to be woken; None where nobody waits any more.
+    """
+    record = await connection.fetchrow(query("settle_child"), run_id, write_error(error), ATTEMPT_FINISHED)
+    return None if record is None else (ProcessId(record["owner"]), RunId(record["run_id"]))
 
 
 async def list_attempts(database: Database, run_id: RunId, *, tenant: str) -> list[AttemptRow]:
@@ -266,6 +284,6 @@ async def missing_permits(database: Database) -> dict[str, int]:
 
 
 async def count_running(database: Database, run_id: RunId) -> int:
-    """How many attempts of a run a worker holds."""
+    """How many attempts of a run a worker holds, or a child run carries out, or a person is asked for."""
     count: int = await database.fetchval(query("count_running"), run_id)
     return count

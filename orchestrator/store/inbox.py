@@ -1,4 +1,4 @@
-"""What wakes a run: outcomes of its attempts, and requests to cancel it."""
+"""What wakes a run: outcomes of its attempts, requests to cancel it, and a person's word on its budget."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 OUTCOME: Final = "outcome"
 CANCEL: Final = "cancel"
+ANSWER: Final = "answer"
 
 
 @dataclass(frozen=True, slots=True)

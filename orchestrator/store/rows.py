@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
+from orchestrator.domain.budget import Budget
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.store.jsonb import from_jsonb, to_jsonb
 
@@ -27,6 +28,16 @@ def write_error(error: ErrorInfo | None) -> str | None:
     return None if error is None else to_jsonb(error.as_json())
 
 
+def read_budget(text: str | None) -> Budget | None:
+    """The budget of a `jsonb` column."""
+    return None if text is None else Budget.from_json(from_jsonb(text))
+
+
+def write_budget(budget: Budget | None) -> str | None:
+    """The parameter for a `jsonb` column that `read_budget` reads."""
+    return None if budget is None else to_jsonb(budget.as_json())
+
+
 def seconds(time: datetime | None) -> float | None:
     """Unix seconds of a `timestamptz`."""
     return None if time is None else time.timestamp()
@@ -43,14 +54,15 @@ def as_row(kind: type[_Row], record: Record) -> _Row:
     return kind(**{name: convert(record[name]) for name, convert in columns})
 
 
+_OBJECTS: Final[dict[str, Callable[[Any], Any]]] = {"error": read_error, "budget": read_budget}
 _JSON_COLUMNS: Final = frozenset({"options", "heartbeat", "evidence", "payload", "data", "result", "definition"})
 
 
 @cache
 def _columns(kind: Any) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
     def converter(name: str) -> Callable[[Any], Any]:
-        if name == "error":
-            return read_error
+        if name in _OBJECTS:
+            return _OBJECTS[name]
         return from_jsonb if name in _JSON_COLUMNS else _plain
 
     return tuple((field.name, converter(field.name)) for field in fields(kind))

@@ -7,13 +7,15 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.domain.budget import Budget
 from orchestrator.domain.identity import ProcessId, RunId
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.payload import PayloadRef
+from orchestrator.domain.run import RunStatus
 from orchestrator.errors import Conflict, NotFound
 from orchestrator.store.jsonb import from_jsonb, to_jsonb
 from orchestrator.store.queries import query
-from orchestrator.store.rows import as_row, digest, write_error
+from orchestrator.store.rows import as_row, digest, write_budget, write_error
 
 if TYPE_CHECKING:
     from orchestrator.store.database import Connection, Database
@@ -23,7 +25,10 @@ _PREFIX_MATCHES: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A run as it is submitted. Its inputs' blob and its workflow are stored in the same transaction, before it."""
+    """A run as it is submitted. Its inputs' blob and its workflow are stored in the same transaction, before it.
+
+    A child run has the id of the attempt that it carries out for `parent_run`, and the `budget` that the step gives it.
+    """
 
     id: RunId
     tenant: str
@@ -35,6 +40,7 @@ class NewRun:
     idempotency_key: str | None = None
     parent_run: RunId | None = None
     parent_step: str | None = None
+    budget: Budget | None = None
     traceparent: str | None = None
 
 
@@ -55,6 +61,7 @@ class RunRow:
     idempotency_key: str | None
     parent_run: RunId | None
     parent_step: str | None
+    budget: Budget | None
     owner: ProcessId | None
     epoch: int
     parked: bool
@@ -128,6 +135,7 @@ async def insert_run(connection: Connection, run: NewRun) -> tuple[RunId, bool]:
         run.idempotency_key,
         run.parent_run,
         run.parent_step,
+        write_budget(run.budget),
         run.traceparent,
     )
     if inserted is not None:
@@ -184,9 +192,9 @@ async def list_runs(
     return _rows(await database.fetch(query("list_runs"), tenant, status, limit))
 
 
-async def set_cancelling(connection: Connection, run_id: RunId) -> None:
-    """Show that the run is being cancelled, unless it has ended."""
-    await connection.execute(query("set_cancelling"), run_id)
+async def set_status(connection: Connection, run_id: RunId, status: RunStatus) -> None:
+    """Show that the run is paused, goes on, or is being cancelled, unless it has ended."""
+    await connection.execute(query("set_status"), run_id, status.value)
 
 
 async def finish_run(

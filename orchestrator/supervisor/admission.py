@@ -7,6 +7,7 @@ from langgraph.runtime import Runtime
 from orchestrator.domain import event as events
 from orchestrator.domain.run import Patch, StepState
 from orchestrator.store import inbox
+from orchestrator.supervisor.accounting import open_account
 from orchestrator.supervisor.context import RunContext
 from orchestrator.supervisor.draft import Draft
 from orchestrator.supervisor.state import SupervisorState, SupervisorUpdate
@@ -16,12 +17,12 @@ async def admit(state: SupervisorState, runtime: Runtime[RunContext]) -> Supervi
     """Show every step as waiting, and say that the run has started."""
     context = runtime.context
     draft = Draft(context, state["run"])
-    for step in context.workflow.steps:
-        draft.put_step(StepState(step))
+    for step in context.workflow.all_steps:
+        draft.put_step(StepState(step, final=step in context.workflow.finally_))
     data = {"workflow": context.workflow.name, "version": context.workflow.version}
     draft.say(events.RUN_STARTED, "", data, key=events.RUN_STARTED)
     await draft.write(context.database)
-    return {"run": draft.patch(started_at=context.clock())}
+    return {"run": draft.patch(started_at=context.clock(), account=open_account(context))}
 
 
 async def plan(state: SupervisorState, runtime: Runtime[RunContext]) -> SupervisorUpdate:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from orchestrator.domain.identity import RunId
 from orchestrator.domain.run import RunState, StepState
 from orchestrator.domain.span import SpanEvent
+from orchestrator.errors import ExpressionError
 from orchestrator.store import Database
 from orchestrator.store.runs import RunRow
 from orchestrator.supervisor.payloads import Payloads
@@ -25,7 +26,8 @@ from orchestrator.workflow import Expressions, StepSpec, Workflow
 class RunContext:
     """One resident run: its row, its workflow, and the parts that its nodes work with.
 
-    `wake` is set whenever something may be in the run's inbox; `said` keeps verdicts for the span of their step.
+    `pinned` gives the workflow of a child run by its sha256. `wake` is set whenever something may be in the run's
+    inbox; `said` keeps verdicts for the span of their step.
     """
 
     run: RunRow
@@ -36,6 +38,7 @@ class RunContext:
     payloads: Payloads
     expressions: Expressions
     signals: Signals
+    pinned: Callable[[str], Awaitable[Workflow]]
     tracing: Tracing | None = None
     said: dict[str, list[SpanEvent]] = field(default_factory=dict)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -55,20 +58,22 @@ class RunContext:
     def dependants(self) -> Mapping[str, tuple[str, ...]]:
         """For each step, the steps that need it."""
         found: dict[str, list[str]] = defaultdict(list)
-        for spec in self.workflow.steps.values():
+        for spec in self.workflow.all_steps.values():
             for needed in spec.needs:
                 found[needed].append(spec.id)
         return {step: tuple(ids) for step, ids in found.items()}
 
     @cached_property
     def positions(self) -> Mapping[str, int]:
-        """Each step's place in the workflow file, from 0."""
-        return {step: place for place, step in enumerate(self.workflow.steps)}
+        """Each step's place in the workflow file, from 0; those of `finally` come last."""
+        return {step: place for place, step in enumerate(self.workflow.all_steps)}
 
     @cached_property
     def timed_steps(self) -> tuple[StepSpec, ...]:
-        """The steps with a `total` timeout."""
-        return tuple(spec for spec in self.workflow.steps.values() if spec.timeout.total is not None)
+        """The steps with a `total` timeout or `expires`."""
+        return tuple(
+            spec for spec in self.workflow.all_steps.values() if spec.timeout.total is not None or spec.expires
+        )
 
     @cached_property
     def excused(self) -> frozenset[str]:
@@ -94,6 +99,7 @@ class RunContext:
                 "workflow": self.workflow.name,
                 "tenant": self.tenant,
                 "version": self.workflow.version,
+                **({"status": str(state.ending.status)} if state.ending else {}),
             },
             "steps": {
                 ref: {
@@ -128,6 +134,24 @@ class RunContext:
             for item, value in zip(ordered, outputs, strict=True)
         ]
 
+    def truth(self, expression: str, variables: Mapping[str, Any], what: str) -> bool:
+        """Whether a condition holds; `what` is what messages call it.
+
+        Raises:
+            ExpressionError: it does not evaluate, or to something else than true or false.
+        """
+        value = self.expressions.evaluate(expression, variables)
+        if not isinstance(value, bool):
+            raise ExpressionError(f"{what} gave {type(value).__name__}, not true or false", expression=expression)
+        return value
+
     def spec(self, step: str) -> StepSpec:
         """What the workflow says of a step."""
-        return self.workflow.steps[step]
+        return self.workflow.all_steps[step]
+
+
+def item_scope(spec: StepSpec, scope: Mapping[str, Any], index: int, value: Any) -> dict[str, Any]:
+    """A step's variables with those of one item besides: the name after `as`, and `index`."""
+    if spec.foreach is None:
+        return dict(scope)
+    return {**scope, spec.foreach.as_: value, "index": index}

@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Any
 from langgraph.runtime import Runtime
 
 from orchestrator.domain import event as events
-from orchestrator.domain.identity import NO_ITEM, ProcessId
+from orchestrator.domain.identity import NO_ITEM, ProcessId, RunId
+from orchestrator.domain.item import ItemState, Phase
 from orchestrator.domain.progress import close, has_room
 from orchestrator.domain.readiness import Readiness, rule
 from orchestrator.domain.run import RunState, StepState, StepStatus
-from orchestrator.errors import ExpressionError
+from orchestrator.errors import ExpressionError, InputsInvalid
 from orchestrator.store import attempts
 from orchestrator.store.database import fence
+from orchestrator.supervisor.accounting import at_rest
+from orchestrator.supervisor.children import begin
 from orchestrator.supervisor.context import RunContext
 from orchestrator.supervisor.draft import Draft
 from orchestrator.supervisor.ending import fail_item, fail_step, gathering, say_finished, skip_step
-from orchestrator.supervisor.orders import order_judges, order_work, prepare_item
+from orchestrator.supervisor.orders import order_judges, order_work, prepare_item, prepare_iteration
 from orchestrator.supervisor.spans import record_step
 from orchestrator.supervisor.state import SupervisorState, SupervisorUpdate
 from orchestrator.workflow import StepSpec
@@ -36,20 +39,23 @@ async def dispatch(state: SupervisorState, runtime: Runtime[RunContext]) -> Supe
     """Turn what is ready into attempts, in one transaction that also deletes the inbox rows already folded in."""
     context, run = runtime.context, state["run"]
     draft = Draft(context, run, consumed=run.consumed)
-    if not run.cancelled:
+    if not (run.breaking_off or run.paused):
         for step, index in run.agenda:
             await _send(draft, step, index)
         await _consider(draft, run.candidates)
     await _commit(draft, run)
     for step_state in draft.steps.values():
         record_step(context, step_state)
-    return {"run": draft.patch(agenda=(), candidates=tuple(draft.later), revoked=(), consumed=())}
+    account = at_rest(draft)
+    if run.paused:  # what waits for dispatch goes on waiting
+        return {"run": draft.patch(revoked=(), consumed=(), account=account)}
+    return {"run": draft.patch(agenda=(), candidates=tuple(draft.later), revoked=(), consumed=(), account=account)}
 
 
 async def _commit(draft: Draft, run: RunState) -> None:
     """Write the draft: with its permits and with what must be called back in one transaction, else by itself."""
     context = draft.context
-    if not (run.cancelled or run.revoked or draft.orders):
+    if not (run.breaking_off or run.revoked or draft.orders):
         if not draft.empty:
             await draft.write(context.database)
         return
@@ -57,16 +63,19 @@ async def _commit(draft: Draft, run: RunState) -> None:
         recalled = await _recall(connection, context, run)
         await draft.write(connection)
         await context.signals.permit(connection, draft.orders)
+        await begin(connection, draft)
     context.signals.wake_pools(order.pool for order in draft.orders)
-    context.signals.recall(recalled, context.run_id)
+    context.signals.wake_owners(recalled)
+    if draft.children:
+        context.signals.wake_supervisors()
 
 
-async def _recall(connection: Connection, context: RunContext, run: RunState) -> list[ProcessId]:
+async def _recall(connection: Connection, context: RunContext, run: RunState) -> list[tuple[ProcessId, RunId]]:
     """Cancel the attempts that nothing waits for any more, before other rows are locked; the processes to tell."""
-    if not (run.cancelled or run.revoked):
+    if not (run.breaking_off or run.revoked):
         return []
     await fence(connection, context.run_id, context.epoch)
-    return await attempts.cancel_attempts(connection, context.run_id, ids=None if run.cancelled else run.revoked)
+    return await attempts.cancel_attempts(connection, context.run_id, ids=None if run.breaking_off else run.revoked)
 
 
 async def _consider(draft: Draft, candidates: Iterable[str]) -> None:
@@ -91,7 +100,7 @@ async def _start(draft: Draft, spec: StepSpec, step: StepState) -> None:
     context = draft.context
     try:
         scope = await context.scope(draft.state(), spec)
-        if spec.when is not None and not _is_true(context, spec.when, scope):
+        if spec.when is not None and not context.truth(spec.when, scope, "when"):
             skip_step(draft, step, f"when: {spec.when} was false")
             return
         started = replace(step, status=StepStatus.RUNNING, started_at=context.clock())
@@ -143,7 +152,7 @@ async def _send_new(draft: Draft, spec: StepSpec, scope: dict[str, Any], index: 
     try:
         draft.put_item(prepare_item(draft, spec, scope, index, value))
     except ExpressionError as error:
-        fail_item(draft, spec, index, error)
+        fail_item(draft, spec, ItemState(spec.id, index), error)
         return
     await _send(draft, spec.id, index)
 
@@ -154,12 +163,12 @@ async def _send(draft: Draft, step: str, index: int) -> None:
     if not item.wants_dispatch or draft.step(step).settled:
         return
     spec = draft.context.spec(step)
-    sent = order_work(draft, spec, item) if item.phase == "ready" else order_judges(draft, spec, item)
-    draft.put_item(sent)
-
-
-def _is_true(context: RunContext, expression: str, scope: dict[str, Any]) -> bool:
-    value = context.expressions.evaluate(expression, scope)
-    if not isinstance(value, bool):
-        raise ExpressionError(f"when gave {type(value).__name__}, not true or false", expression=expression)
-    return value
+    if item.phase is not Phase.READY:
+        draft.put_item(order_judges(draft, spec, item))
+        return
+    try:
+        if item.with_ is None:
+            item = await prepare_iteration(draft, spec, item)
+        draft.put_item(await order_work(draft, spec, item))
+    except (ExpressionError, InputsInvalid) as error:
+        fail_item(draft, spec, item, error)

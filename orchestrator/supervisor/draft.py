@@ -13,6 +13,7 @@ from orchestrator.domain.item import ItemState
 from orchestrator.domain.payload import Payload, PayloadRef
 from orchestrator.domain.run import Patch, RunState, StepState, fold
 from orchestrator.domain.verdict import Verdict
+from orchestrator.store.runs import NewRun
 from orchestrator.store.steps import StepRow
 from orchestrator.store.superstep import Superstep, write_superstep
 from orchestrator.supervisor.context import RunContext
@@ -38,6 +39,7 @@ class Draft:
         self.items: dict[tuple[str, int], ItemState] = {}
         self.orders: list[AttemptOrder] = []
         self.events: list[Event] = []
+        self.children: list[NewRun] = []
         self.later: list[str] = []
         self.revoked: list[AttemptId] = []
         self._payloads: dict[str, Payload] = {}

@@ -9,7 +9,7 @@ from orchestrator.domain.item import ItemState, Phase
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.progress import PLAIN, Gathering, on_item_settled
 from orchestrator.domain.run import StepState, StepStatus
-from orchestrator.errors import ExpressionError
+from orchestrator.errors import ExpressionError, InputsInvalid
 from orchestrator.supervisor.draft import Draft
 from orchestrator.workflow import StepSpec
 
@@ -24,9 +24,13 @@ def settle_item(draft: Draft, spec: StepSpec, item: ItemState) -> None:
         say_finished(draft, after)
 
 
-def fail_item(draft: Draft, spec: StepSpec, index: int, error: ExpressionError) -> None:
-    """An item whose expressions do not evaluate fails without an attempt."""
-    settle_item(draft, spec, ItemState(spec.id, index, phase=Phase.FAILED, error=expression_error(error)))
+def fail_item(draft: Draft, spec: StepSpec, item: ItemState, error: ExpressionError | InputsInvalid) -> None:
+    """An item whose expressions do not evaluate, or that gives a child run wrong inputs, fails without an attempt."""
+    if isinstance(error, InputsInvalid):
+        info = ErrorInfo("inputs_invalid", "error", error.message)
+    else:
+        info = expression_error(error)
+    settle_item(draft, spec, replace(item, phase=Phase.FAILED, error=info))
 
 
 def skip_step(draft: Draft, step: StepState, reason: str) -> None:

@@ -9,17 +9,16 @@ from typing import Any
 from orchestrator.domain import event as events
 from orchestrator.domain.attempt import AttemptOrder, Purpose
 from orchestrator.domain.identity import NO_ITEM, attempt_id, traceparent
-from orchestrator.domain.item import ItemState, Judge, Phase, on_judge_sent, on_sent
-from orchestrator.domain.worker import AGENT_WORKER, VALIDATOR_POOL
+from orchestrator.domain.item import ItemState, Judge, Phase, on_asked, on_judge_sent, on_sent
+from orchestrator.domain.worker import AGENT_WORKER, HUMAN_WORKER, RUN_WORKER, UNCLAIMED, VALIDATOR_POOL
+from orchestrator.supervisor.children import child_run
+from orchestrator.supervisor.context import item_scope
 from orchestrator.supervisor.draft import Draft
+from orchestrator.supervisor.questions import expires_at, question
 from orchestrator.workflow import StepSpec, ValidatorSpec
 
-
-def item_scope(spec: StepSpec, scope: Mapping[str, Any], index: int, value: Any) -> dict[str, Any]:
-    """A step's variables with those of one item besides: the name after `as`, and `index`."""
-    if spec.foreach is None:
-        return dict(scope)
-    return {**scope, spec.foreach.as_: value, "index": index}
+KINDS_SAID = {HUMAN_WORKER: events.HUMAN_ASKED, RUN_WORKER: events.RUN_CHILD_STARTED}
+"""The event of an attempt that does not wait in a queue."""
 
 
 def prepare_item(draft: Draft, spec: StepSpec, scope: Mapping[str, Any], index: int, value: Any) -> ItemState:
@@ -28,9 +27,29 @@ def prepare_item(draft: Draft, spec: StepSpec, scope: Mapping[str, Any], index: 
     Raises:
         ExpressionError: one of its expressions does not evaluate.
     """
+    item = ItemState(spec.id, index, ready_at=draft.context.clock())
+    return _rendered(draft, spec, item, item_scope(spec, scope, index, value), spec.with_)
+
+
+async def prepare_iteration(draft: Draft, spec: StepSpec, item: ItemState) -> ItemState:
+    """The same for a further iteration of a `repeat`, which sees the output of the one before it.
+
+    Raises:
+        ExpressionError: one of its expressions does not evaluate.
+    """
+    assert spec.repeat is not None and item.previous is not None
     context = draft.context
-    variables = item_scope(spec, scope, index, value)
-    with_value = context.expressions.render(spec.with_, variables)
+    output = await context.payloads.value(context.tenant, item.previous)
+    scope = await context.scope(draft.state(), spec)
+    variables = {**scope, "previous": {"output": output}, "iteration": item.iteration}
+    return _rendered(draft, spec, item, variables, {**spec.with_, **spec.repeat.with_})
+
+
+def _rendered(
+    draft: Draft, spec: StepSpec, item: ItemState, variables: Mapping[str, Any], template: Mapping[str, Any]
+) -> ItemState:
+    context = draft.context
+    with_value = context.expressions.render(template, variables)
     envelope = None
     if spec.kind == "agent":
         seen = {**variables, "with": with_value}
@@ -42,26 +61,63 @@ def prepare_item(draft: Draft, spec: StepSpec, scope: Mapping[str, Any], index: 
                 "with": with_value,
             }
         )
-    key = f"{context.run_id}/{spec.id}" + ("" if index == NO_ITEM else f"/{index}")
+    key = f"{context.run_id}/{spec.id}" + ("" if item.index == NO_ITEM else f"/{item.index}")
     if spec.idempotency_key is not None:
         key = context.expressions.render_text(spec.idempotency_key, variables)
-    return ItemState(
-        spec.id,
-        index,
-        with_=draft.put_value(with_value),
-        input=envelope,
-        idempotency_key=key,
-        ready_at=context.clock(),
-    )
+    if item.iteration > 1:
+        key += f"/{item.iteration}"
+    return replace(item, with_=draft.put_value(with_value), input=envelope, idempotency_key=key)
 
 
-def order_work(draft: Draft, spec: StepSpec, item: ItemState) -> ItemState:
-    """Order the item's next attempt."""
-    context = draft.context
-    number = item.number + 1
-    attempt = attempt_id(context.run_id, spec.id, item.index, number)
-    worker, pool = item.worker or spec.worker, item.pool or spec.pool
+async def order_work(draft: Draft, spec: StepSpec, item: ItemState) -> ItemState:
+    """Order the item's next attempt: of a worker, of a child run, or of a person.
+
+    Raises:
+        ExpressionError: a person is asked, and `assignee` does not evaluate.
+        InputsInvalid: a child run is to begin, and `with` does not fit its inputs.
+    """
+    context, now = draft.context, draft.context.clock()
+    worker = item.worker or spec.worker
+    attempt = attempt_id(context.run_id, spec.id, item.index, item.number + 1)
+    trace = traceparent(context.run_id, spec.id)
     assert item.with_ is not None, "an item is prepared before it is sent"
+    options = _options(spec, item, worker)
+    payload = item.input if worker == AGENT_WORKER and item.input is not None else item.with_
+    said: dict[str, Any] = {}
+    if worker == HUMAN_WORKER:
+        asked = await question(draft, spec, item)
+        payload = draft.put_value(asked)
+        options["expires_at"] = expires_at(spec, now)
+        said = {"assignee": asked["assignee"], "expires_at": options["expires_at"]}
+    elif worker == RUN_WORKER:
+        given = await context.payloads.value(context.tenant, item.with_)
+        draft.children.append(await child_run(draft, spec, attempt, given, trace))
+        said = {"run": str(attempt)}
+    order = AttemptOrder(
+        id=attempt,
+        run_id=context.run_id,
+        tenant=context.tenant,
+        step=spec.id,
+        item=item.index,
+        number=item.number + 1,
+        purpose=Purpose.WORK,
+        worker=worker,
+        pool="" if worker in UNCLAIMED else item.pool or spec.pool,
+        input=payload,
+        options=options,
+        priority=spec.priority + context.run.priority,
+        delay=item.delay,
+        timeout=spec.timeout.attempt,
+        idle=spec.timeout.idle,
+        traceparent=trace,
+        idempotency_key=item.idempotency_key,
+    )
+    _place(draft, order, {"why": item.why or "first", **said})
+    sent = on_sent(item, attempt)
+    return on_asked(sent, now) if worker == HUMAN_WORKER else sent
+
+
+def _options(spec: StepSpec, item: ItemState, worker: str) -> dict[str, Any]:
     options: dict[str, Any] = {"revision": item.revision}
     if spec.secrets:
         options["secrets"] = list(spec.secrets)
@@ -69,29 +125,11 @@ def order_work(draft: Draft, spec: StepSpec, item: ItemState) -> ItemState:
         options["feedback"] = list(item.feedback)
     if item.rejected is not None:
         options["rejected"] = item.rejected.sha256
+    if item.iteration > 1:
+        options["iteration"] = item.iteration
     if worker == AGENT_WORKER:
         options |= {"model": item.model or spec.model, "price_cap_usd": spec.price_cap_usd}
-    order = AttemptOrder(
-        id=attempt,
-        run_id=context.run_id,
-        tenant=context.tenant,
-        step=spec.id,
-        item=item.index,
-        number=number,
-        purpose=Purpose.WORK,
-        worker=worker,
-        pool=pool,
-        input=item.input if worker == AGENT_WORKER and item.input is not None else item.with_,
-        options=options,
-        priority=spec.priority + context.run.priority,
-        delay=item.delay,
-        timeout=spec.timeout.attempt,
-        idle=spec.timeout.idle,
-        traceparent=traceparent(context.run_id, spec.id),
-        idempotency_key=item.idempotency_key,
-    )
-    _place(draft, order, why=item.why or "first")
-    return on_sent(item, attempt)
+    return options
 
 
 def order_judges(draft: Draft, spec: StepSpec, item: ItemState) -> ItemState:
@@ -100,7 +138,7 @@ def order_judges(draft: Draft, spec: StepSpec, item: ItemState) -> ItemState:
         if judge.phase is Phase.READY:
             validator = next(v for v in spec.validators if v.name == judge.name)
             order = _judge_order(draft, spec, item, judge, validator)
-            _place(draft, order, why="retry" if judge.tries else "first")
+            _place(draft, order, {"why": "retry" if judge.tries else "first"})
             item = on_judge_sent(item, judge.name, order.id)
     return item
 
@@ -132,7 +170,7 @@ def _judge_order(draft: Draft, spec: StepSpec, item: ItemState, judge: Judge, va
     )
 
 
-def _place(draft: Draft, order: AttemptOrder, why: str) -> None:
+def _place(draft: Draft, order: AttemptOrder, said: Mapping[str, Any]) -> None:
     draft.orders.append(order)
     step = draft.step(order.step)
     if order.purpose is Purpose.WORK:
@@ -144,7 +182,7 @@ def _place(draft: Draft, order: AttemptOrder, why: str) -> None:
         "purpose": str(order.purpose),
         "validator": order.validator,
         "delay": round(order.delay, 3),
-        "why": why,
+        **said,
     }
-    key = f"{events.ATTEMPT_QUEUED}/{order.id}"
-    draft.say(events.ATTEMPT_QUEUED, order.step, data, item=order.item, attempt=order.id, key=key)
+    kind = KINDS_SAID.get(order.worker, events.ATTEMPT_QUEUED)
+    draft.say(kind, order.step, data, item=order.item, attempt=order.id, key=f"{kind}/{order.id}")

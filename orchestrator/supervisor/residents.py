@@ -136,6 +136,7 @@ class Residents:
             payloads=self._payloads,
             expressions=self._expressions,
             signals=self._signals,
+            pinned=self._workflow,
             tracing=self._tracing,
             wake=wake,
         )

@@ -7,13 +7,17 @@ from typing import Any, Final
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from pydantic import ConfigDict, TypeAdapter
 
+from orchestrator.domain.budget import Account, Budget, OnExceed
 from orchestrator.domain.item import ItemState, Judge, Phase
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.payload import PayloadRef
-from orchestrator.domain.run import Patch, RunState, StepState, StepStatus
+from orchestrator.domain.run import Ending, Patch, RunState, RunStatus, StepState, StepStatus
 from orchestrator.domain.verdict import Verdict
 
-STORED_TYPES = (Patch, RunState, StepState, StepStatus, ItemState, Judge, Phase, Verdict, ErrorInfo, PayloadRef)
+STORED_TYPES = (
+    Patch, RunState, RunStatus, StepState, StepStatus, ItemState, Judge, Phase, Verdict, ErrorInfo, PayloadRef, Ending,
+    Account, Budget, OnExceed,
+)  # fmt: skip
 
 _PATCH: Final = "patch"
 # Pydantic takes no config beside a dataclass, but beside a union, and hands it down.

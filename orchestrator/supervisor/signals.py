@@ -8,7 +8,15 @@ import asyncpg
 
 from orchestrator.domain.attempt import AttemptOrder
 from orchestrator.domain.identity import ProcessId, RunId
-from orchestrator.queue import FINISHED_CHANNEL, RUN_CHANNEL, Notifier, Permit, enqueue_permits, pool_channel
+from orchestrator.queue import (
+    FINISHED_CHANNEL,
+    RUN_CHANNEL,
+    Notifier,
+    Permit,
+    enqueue_permits,
+    enqueue_run_jobs,
+    pool_channel,
+)
 from orchestrator.store import Database
 
 
@@ -20,22 +28,27 @@ class Signals:
         self._notifier = notifier
 
     async def permit(self, connection: asyncpg.Connection, orders: Sequence[AttemptOrder]) -> None:
-        """Enqueue one permit for each order, within the caller's transaction."""
-        await enqueue_permits(connection, [Permit(order.pool, order.priority, order.delay) for order in orders])
+        """Enqueue one permit for each order that waits in a pool, within the caller's transaction."""
+        permits = [Permit(order.pool, order.priority, order.delay) for order in orders if order.pool]
+        await enqueue_permits(connection, permits)
 
     def wake_pools(self, pools: Iterable[str]) -> None:
         """Tell pools that there is work, after the commit."""
-        for pool in pools:
+        for pool in filter(None, pools):
             self._notifier.wake_channel(pool_channel(pool))
 
     def wake_supervisors(self) -> None:
         """Tell supervisors that there are run jobs, after the commit."""
         self._notifier.wake_channel(RUN_CHANNEL)
 
-    def recall(self, processes: Iterable[ProcessId], run_id: RunId) -> None:
-        """Tell worker processes that attempts of theirs are to end."""
-        for process in set(processes):
+    def wake_owners(self, owners: Iterable[tuple[ProcessId, RunId]]) -> None:
+        """Tell processes that a run needs them: attempts of theirs are to end, or something is in its inbox."""
+        for process, run_id in set(owners):
             self._notifier.wake_run(process, run_id)
+
+    async def run_jobs(self, connection: asyncpg.Connection, jobs: Sequence[tuple[RunId, int]]) -> None:
+        """Enqueue the jobs of new runs, each with its priority, within the caller's transaction."""
+        await enqueue_run_jobs(connection, jobs)
 
     async def finished(self, run_id: RunId) -> None:
         """Tell whoever waits that a run has ended, after the commit."""

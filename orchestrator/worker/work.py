@@ -67,11 +67,16 @@ class EffectLedger:
 
     async def claim(self, key: str) -> EffectRow:
         """Note that this attempt is about to do the effect, or learn that another has."""
-        return await claim_effect(self._database, self._claimed, key)
+        return await claim_effect(self._database, self._claimed, self._of_iteration(key))
 
     async def confirm(self, key: str, result: Any) -> None:
         """Note that it was done."""
-        await confirm_effect(self._database, self._claimed, key, result)
+        await confirm_effect(self._database, self._claimed, self._of_iteration(key), result)
+
+    def _of_iteration(self, key: str) -> str:
+        """A further iteration of a `repeat` does its effects anew."""
+        iteration = self._claimed.order.options.get("iteration", 1)
+        return key if iteration == 1 else f"{key}#{iteration}"
 
 
 class Work:

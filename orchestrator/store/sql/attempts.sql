@@ -1,6 +1,7 @@
 -- name: claim_attempt
 -- Walks the partial index `attempts_claim` in order and takes the first row that nobody else is taking. The run is
--- looked up by a scalar subquery, so that no plan can turn the walk into a join with all runs.
+-- looked up by a scalar subquery, so that no plan can turn the walk into a join with all runs. A heartbeat goes to a retry
+-- of the same work, not to a revision or a further iteration, which begin anew.
 WITH next AS (
     SELECT a.id
     FROM attempts a
@@ -22,6 +23,8 @@ SELECT held.*, b.data AS input_data, b.size AS input_size, r.workflow, (
     FROM attempts p
     WHERE p.run_id = held.run_id AND p.step = held.step AND p.item = held.item AND p.number < held.number
       AND p.purpose = held.purpose AND p.validator = held.validator AND p.heartbeat IS NOT NULL
+      AND p.options -> 'revision' IS NOT DISTINCT FROM held.options -> 'revision'
+      AND p.options -> 'iteration' IS NOT DISTINCT FROM held.options -> 'iteration'
     ORDER BY p.number DESC
     LIMIT 1
 ) AS last_heartbeat
@@ -122,20 +125,33 @@ WITH ended AS (
 SELECT r.id AS run_id, r.owner FROM runs r WHERE r.id IN (SELECT run_id FROM lost);
 
 -- name: cancel_attempts
+-- What nobody has begun is cancelled at once: what is queued, and what a person was asked. A child run is asked to cancel
+-- itself, and its attempt goes on to wait for its end. $5 is the worker that stands for a child run.
 WITH open AS (
     SELECT id FROM attempts
-    WHERE run_id = $1 AND status IN ('queued', 'running')
+    WHERE run_id = $1 AND status IN ('queued', 'waiting', 'running')
       AND ($2::text IS NULL OR step = $2) AND ($3::uuid[] IS NULL OR id = ANY ($3))
     ORDER BY id
     FOR UPDATE
 ), cancelled AS (
     UPDATE attempts a
     SET cancel_requested = true,
-        status = CASE a.status WHEN 'queued' THEN 'cancelled' ELSE a.status END,
-        finished_at = CASE a.status WHEN 'queued' THEN clock_timestamp() END
+        status = CASE WHEN a.status = 'running' OR a.worker = $5 AND a.status = 'waiting' THEN a.status
+                      ELSE 'cancelled' END,
+        finished_at = CASE WHEN a.status = 'running' OR a.worker = $5 AND a.status = 'waiting' THEN NULL
+                           ELSE clock_timestamp() END
     FROM open
     WHERE a.id = open.id
     RETURNING a.*
+), children AS (
+    SELECT r.id, r.owner
+    FROM cancelled c
+    JOIN runs r ON r.id = c.id
+    WHERE c.status = 'waiting' AND r.finished_at IS NULL
+), asked AS (
+    INSERT INTO inbox (run_id, kind)
+    SELECT id, 'cancel' FROM children
+    WHERE NOT EXISTS (SELECT FROM inbox i WHERE i.run_id = children.id AND i.kind = 'cancel')
 ), noted AS (
     INSERT INTO events (run_id, tenant, kind, step, item, attempt_id, data)
     SELECT run_id, tenant, $4, step, item, id, jsonb_build_object(
@@ -144,7 +160,9 @@ WITH open AS (
     FROM cancelled
     WHERE status = 'cancelled'
 )
-SELECT DISTINCT process FROM cancelled WHERE status = 'running' AND process IS NOT NULL;
+SELECT process, run_id FROM cancelled WHERE status = 'running' AND process IS NOT NULL
+UNION
+SELECT owner, id FROM children WHERE owner IS NOT NULL;
 
 -- name: list_attempts
 SELECT * FROM attempts WHERE run_id = $1 AND tenant = $2 ORDER BY step, item, number, purpose DESC, validator;
@@ -157,4 +175,28 @@ WHERE a.status = 'queued' AND a.not_before <= now()
 GROUP BY a.pool;
 
 -- name: count_running
-SELECT count(*) FROM attempts WHERE run_id = $1 AND status = 'running';
+SELECT count(*) FROM attempts WHERE run_id = $1 AND status IN ('waiting', 'running');
+
+-- name: settle_child
+-- The attempt that the run $1 carried out for its parent ends as the run did, unless it has ended already; $2 is the
+-- error as the parent sees it, $3 the kind of the event.
+WITH ended AS (
+    UPDATE attempts a
+    SET status = r.status, output = r.output, error = $2::jsonb, claimed_at = r.started_at, finished_at = r.finished_at,
+        input_tokens = r.input_tokens, output_tokens = r.output_tokens, cost_usd = r.cost_usd
+    FROM runs r
+    WHERE r.id = $1 AND r.finished_at IS NOT NULL AND a.id = r.id AND a.status = 'waiting'
+    RETURNING a.*
+), told AS (
+    INSERT INTO inbox (run_id, kind, attempt_id)
+    SELECT run_id, 'outcome', id FROM ended
+    WHERE (SELECT r.finished_at IS NULL FROM runs r WHERE r.id = ended.run_id)
+), noted AS (
+    INSERT INTO events (run_id, tenant, kind, step, item, attempt_id, data)
+    SELECT run_id, tenant, $3, step, item, id, jsonb_build_object(
+        'worker', worker, 'number', number, 'purpose', purpose, 'validator', validator, 'status', status,
+        'duration', extract(epoch FROM finished_at - claimed_at), 'input_tokens', input_tokens,
+        'output_tokens', output_tokens, 'cost_usd', cost_usd, 'error', error)
+    FROM ended
+)
+SELECT r.owner, r.id AS run_id FROM runs r WHERE r.id = (SELECT run_id FROM ended) AND r.owner IS NOT NULL;

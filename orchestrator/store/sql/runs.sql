@@ -18,8 +18,8 @@ LIMIT 1;
 -- name: insert_run
 -- A second insert with the same idempotency key waits for the first one's transaction, then does nothing.
 INSERT INTO runs (id, tenant, workflow_sha256, workflow, version, inputs, priority,
-                  idempotency_key, parent_run, parent_step, traceparent)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                  idempotency_key, parent_run, parent_step, budget, traceparent)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT DO NOTHING
 RETURNING id;
 
@@ -76,8 +76,8 @@ WHERE ($1::text IS NULL OR tenant = $1) AND ($2::text IS NULL OR status = $2)
 ORDER BY created_at DESC
 LIMIT $3;
 
--- name: set_cancelling
-UPDATE runs SET status = 'cancelling' WHERE id = $1 AND finished_at IS NULL AND status <> 'cancelling';
+-- name: set_status
+UPDATE runs SET status = $2 WHERE id = $1 AND finished_at IS NULL AND status <> $2;
 
 -- name: finish_run
 -- A run that has ended reads nothing any more.

@@ -18,10 +18,12 @@ WITH owned AS (
     ORDER BY new.sha256
     ON CONFLICT (tenant, sha256) DO UPDATE SET put_at = now()
 ), ordered AS (
+    -- What is in no pool waits for a person or a child run.
     INSERT INTO attempts (run_id, tenant, id, step, item, number, purpose, validator, judges, worker, pool, priority,
-                          input, options, idempotency_key, traceparent, timeout, idle, not_before)
+                          input, options, idempotency_key, traceparent, timeout, idle, not_before, status)
     SELECT $1, $3, id, step, item, number, purpose, validator, judges, worker, pool, priority,
-           input, options, idempotency_key, traceparent, timeout, idle, now() + make_interval(secs => delay)
+           input, options, idempotency_key, traceparent, timeout, idle, now() + make_interval(secs => delay),
+           CASE pool WHEN '' THEN 'waiting' ELSE 'queued' END
     FROM owned, unnest($7::uuid[], $8::text[], $9::int[], $10::int[], $11::text[], $12::text[], $13::uuid[],
                        $14::text[], $15::text[], $16::int[], $17::bytea[], $18::jsonb[], $19::text[], $20::text[],
                        $21::float8[], $22::float8[], $23::float8[])

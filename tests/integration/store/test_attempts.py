@@ -150,7 +150,7 @@ async def test_renewal_says_what_is_held_and_what_is_to_be_cancelled(scene: Scen
     await scene.succeed(a)
     async with scene.database.transaction() as connection:
         told = await attempts.cancel_attempts(connection, scene.run_id)
-    assert told == [scene.process]
+    assert told == [(scene.process, scene.run_id)]
     ids = [a.order.id, b.order.id]
     assert await attempts.renew(scene.database, scene.process, 30.0, ids) == {b.order.id: True}
     assert await attempts.renew(scene.database, new_process_id(), 30.0, ids) == {}

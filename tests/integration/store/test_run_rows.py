@@ -7,6 +7,7 @@ import pytest
 from orchestrator.domain.identity import RunId, new_process_id, new_run_id
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.payload import Payload
+from orchestrator.domain.run import RunStatus
 from orchestrator.errors import Conflict, Fenced, NotFound
 from orchestrator.store import Database, blobs, inbox, processes, runs
 from orchestrator.store.superstep import write_superstep
@@ -98,7 +99,7 @@ async def test_a_dead_owner_is_replaced_and_its_writes_are_refused(scene: Scene)
         async with scene.database.fenced(scene.run_id, first.epoch):
             raise AssertionError("the block must not begin")
     async with scene.database.fenced(scene.run_id, second.epoch) as connection:
-        await runs.set_cancelling(connection, scene.run_id)
+        await runs.set_status(connection, scene.run_id, RunStatus.CANCELLING)
     assert not await runs.release_run(scene.database, scene.run_id, first.epoch)
 
 
@@ -109,7 +110,7 @@ async def test_a_take_over_waits_for_a_fenced_write(scene: Scene) -> None:
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
         while not await scene.database.fetchval(waiting):
             assert not taking.done()
-        await runs.set_cancelling(connection, scene.run_id)
+        await runs.set_status(connection, scene.run_id, RunStatus.CANCELLING)
     ownership = await taking
     assert ownership is not None
     assert ownership.run.status == "cancelling"
@@ -118,7 +119,7 @@ async def test_a_take_over_waits_for_a_fenced_write(scene: Scene) -> None:
 async def test_a_fenced_block_that_raises_writes_nothing(scene: Scene) -> None:
     with pytest.raises(KeyError):
         async with scene.database.fenced(scene.run_id, 0) as connection:
-            await runs.set_cancelling(connection, scene.run_id)
+            await runs.set_status(connection, scene.run_id, RunStatus.CANCELLING)
             raise KeyError
     run = await runs.get_run(scene.database, scene.run_id)
     assert run is not None

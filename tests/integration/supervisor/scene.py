@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from orchestrator import Context, Invalid, Orchestrator, RunResult, RunTrace, Workflow, validator, worker
 from orchestrator.settings import DatabaseSettings, Settings, SupervisorSettings, WorkerSettings
+
+T = TypeVar("T")
 
 
 class Said(BaseModel):
@@ -52,6 +54,14 @@ class Scene:
     peak: Counter[str] = field(default_factory=Counter)
     feedback: dict[str, list[tuple[str, ...]]] = field(default_factory=lambda: defaultdict(list))
 
+    async def at_work(self, step: str) -> bool:
+        """Whether a worker is at a step that waits."""
+        return self.running[step] > 0
+
+    async def called(self, text: str) -> bool:
+        """Whether a worker was given a text."""
+        return self.calls[text] > 0
+
     async def run(
         self, steps: str, inputs: dict[str, Any] | None = None, *, head: str = ""
     ) -> tuple[RunResult, RunTrace]:
@@ -59,6 +69,14 @@ class Scene:
         handle = await self.app.submit(flow(steps, head), inputs or {})
         result = await handle.result(timeout=60)
         return result, await handle.trace()
+
+
+async def until(holds: Callable[[], Awaitable[T]]) -> T:
+    """What a condition gives once that counts as true, within twenty seconds."""
+    async with asyncio.timeout(20):
+        while not (found := await holds()):  # noqa: ASYNC110 - rows, and counts of workers
+            await asyncio.sleep(0.02)
+    return found
 
 
 def flow(steps: str, head: str = "") -> Workflow:
@@ -102,6 +120,10 @@ def workers_of(scene: dict[str, Scene]) -> list[object]:
     async def rules(input: dict[str, Any]) -> Said:
         return Said(text="by the rules")
 
+    @worker("t.loose", pool="test")
+    async def loose(input: dict[str, Any]) -> Any:
+        return input
+
     @validator("t.upper")
     async def upper(output: Said, ctx: Context) -> bool:
         if output.text != output.text.upper() and output.text != "by the rules":
@@ -112,7 +134,7 @@ def workers_of(scene: dict[str, Scene]) -> list[object]:
     async def broken(output: Said) -> bool:
         raise RuntimeError("cannot judge")
 
-    return [say, wait, flaky, rules, upper, broken]
+    return [say, wait, flaky, rules, loose, upper, broken]
 
 
 @asynccontextmanager

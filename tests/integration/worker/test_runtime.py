@@ -75,8 +75,8 @@ async def test_a_cancelled_run_stops_at_once_when_the_process_is_told(scene: Sce
         async with database.transaction() as connection:
             told = await attempts.cancel_attempts(connection, scene.run_id)
         async with Notifier(database.pool) as notifier:
-            for process in told:
-                notifier.wake_run(process, scene.run_id)
+            for process, run_id in told:
+                notifier.wake_run(process, run_id)
         row = await scene.ended(identity)
     assert row.status == "cancelled"
     assert time.monotonic() - begin < scene.settings.lease / 3

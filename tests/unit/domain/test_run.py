@@ -122,4 +122,4 @@ def test_run_status(statuses, excused, cancelled, expected):
     steps = {
         name: replace(StepState(name), status=StepStatus(status)) for name, status in zip("ab", statuses, strict=True)
     }
-    assert run_status(steps, frozenset(excused), cancelled=cancelled) is expected
+    assert run_status(RunState(steps=steps, cancelled=cancelled), frozenset(excused)) is expected

@@ -5,11 +5,12 @@ import uuid
 import pytest
 from pydantic import ValidationError
 
+from orchestrator.domain.budget import Account, Budget, OnExceed
 from orchestrator.domain.identity import AttemptId
 from orchestrator.domain.item import ItemState, Judge, Phase
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.payload import PayloadRef
-from orchestrator.domain.run import Patch, RunState, StepState, StepStatus, fold
+from orchestrator.domain.run import Ending, Patch, RunState, RunStatus, StepState, StepStatus, fold
 from orchestrator.domain.verdict import Verdict
 from orchestrator.supervisor.serde import StateSerializer
 
@@ -38,6 +39,9 @@ FULL = Patch(
     revoked=(ATTEMPT,),
     consumed=(1, 2**40),
     cancelled=False,
+    stopped=ErrorInfo("budget_exceeded", "budget", "m"),
+    account=Account(Budget(usd=1.5, on_exceed=OnExceed.FAIL), Budget(usd=1.0), 0.25, 7, 1.0, 2.0, paused=True),
+    ending=Ending(RunStatus.FAILED, REF, ErrorInfo("c", "error", "m")),
     started_at=0.0,
 )
 

@@ -1,0 +1,99 @@
+"""A run's budget: what its attempts have used, and what happens when that is too much."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from orchestrator.domain import event as events
+from orchestrator.domain.budget import Account, Budget, OnExceed, Spent, exceeded
+from orchestrator.domain.item import Phase
+from orchestrator.domain.outcome import ErrorInfo
+from orchestrator.domain.run import RunState, RunStatus, StepStatus
+from orchestrator.store import inbox
+from orchestrator.store.inbox import InboxRow
+from orchestrator.supervisor.context import RunContext
+from orchestrator.supervisor.draft import Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Reckoning:
+    """What arrivals did to a run's budget: its account, why the run stops, its status to show; None leaves each."""
+
+    account: Account | None = None
+    stopped: ErrorInfo | None = None
+    status: RunStatus | None = None
+
+
+def open_account(context: RunContext) -> Account | None:
+    """The account of a run that begins: the tightest of its workflow's budget and of what its parent gives it."""
+    own, given = context.workflow.budget, context.run.budget
+    budget = given.tightest(own) if given and own else given or own
+    return None if budget is None or not budget.limits else Account.of(budget)
+
+
+def reckon(draft: Draft, rows: Sequence[InboxRow]) -> Reckoning:
+    """Charge what the attempts among `rows` used, hear a person's answer, and pause or stop what goes too far."""
+    run, account = draft.base, draft.base.account
+    if not account.budget.limits or run.ending is not None:
+        return Reckoning()
+    for row in rows:
+        if row.settled is not None:
+            account = account.charged(row.settled.outcome.usage)
+    now = draft.context.clock()
+    account = account.resting(now, only_people=False)
+    spent = account.spent(run.started_at, now)
+    status = None
+    if account.paused and (answer := next((row for row in rows if row.kind == inbox.ANSWER), None)):
+        if answer.payload["value"]["decision"] == "stop":
+            return Reckoning(account, _error(account, spent))
+        account, status = _continued(draft, account, spent, answer), RunStatus.RUNNING
+    if account.paused or not exceeded(account.budget, spent) or draft.state().settled_all:
+        return Reckoning(account, status=status)
+    if account.budget.on_exceed is OnExceed.FAIL:
+        return Reckoning(account, _error(account, spent))
+    return Reckoning(_paused(draft, account, spent), status=RunStatus.PAUSED)
+
+
+def at_rest(draft: Draft) -> Account | None:
+    """The account of a run that is about to wait; None where it does not matter whether it waits for people alone."""
+    account = draft.base.account
+    if account.budget.wall is None or draft.base.ending is not None:
+        return None
+    return account.resting(draft.context.clock(), only_people=_only_people(draft.state()))
+
+
+def _only_people(run: RunState) -> bool:
+    """Whether everything that is under way waits for a person: an answer, or what is held up by a pause."""
+    running = [step.id for step in run.steps.values() if step.status is StepStatus.RUNNING]
+    open_items = [item for step in running for item in run.items.get(step, {}).values() if not item.settled]
+    idle = [item.asked_at > 0 or (run.paused and item.phase is Phase.READY) for item in open_items]
+    return all(idle) and (bool(idle) or run.paused)
+
+
+def _error(account: Account, spent: Spent) -> ErrorInfo:
+    return ErrorInfo("budget_exceeded", "budget", f"the budget is used up: {exceeded(account.budget, spent)}")
+
+
+def _paused(draft: Draft, account: Account, spent: Spent) -> Account:
+    data = {
+        "reason": exceeded(account.budget, spent),
+        "spent": {"usd": spent.usd, "tokens": spent.tokens, "wall": round(spent.wall, 3)},
+        "budget": account.budget.as_json(),
+    }
+    draft.say(events.RUN_PAUSED, "", data, key=_key(events.RUN_PAUSED, account.budget))
+    return replace(account, paused=True)
+
+
+def _continued(draft: Draft, account: Account, spent: Spent, answer: InboxRow) -> Account:
+    value = answer.payload["value"]
+    more = Budget(value.get("usd"), value.get("tokens"), value.get("wall"))
+    after = account.continued(spent, more)
+    data = {"by": answer.payload.get("by"), "budget": after.budget.as_json()}
+    draft.say(events.RUN_RESUMED, "", data, key=_key(events.RUN_RESUMED, after.budget))
+    return after
+
+
+def _key(kind: str, budget: Budget) -> str:
+    """Each pause has other limits than the one before."""
+    return f"{kind}/{budget.usd}/{budget.tokens}/{budget.wall}"

@@ -1,0 +1,77 @@
+"""Child runs: each carries out one attempt of its parent, has that attempt's id, and is hosted like any other run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.domain import event as events
+from orchestrator.domain.event import Event
+from orchestrator.domain.identity import AttemptId, RunId
+from orchestrator.domain.outcome import ErrorInfo
+from orchestrator.domain.run import Ending, RunStatus
+from orchestrator.store import attempts, runs
+from orchestrator.store.events import append_events
+from orchestrator.store.runs import NewRun, RunRow
+from orchestrator.supervisor.draft import Draft
+from orchestrator.workflow import StepSpec
+
+if TYPE_CHECKING:
+    from orchestrator.domain.identity import ProcessId
+    from orchestrator.store.database import Connection
+
+
+async def child_run(draft: Draft, spec: StepSpec, attempt: AttemptId, given: dict[str, Any], trace: str) -> NewRun:
+    """The run that is to carry out `attempt`, with its inputs put into the draft.
+
+    Raises:
+        InputsInvalid: `given`, the rendered `with`, does not fit the inputs of the workflow.
+    """
+    context, pinned = draft.context, spec.uses
+    assert pinned is not None, "a step of this kind names its workflow"
+    workflow = await context.pinned(pinned.sha256)
+    return NewRun(
+        id=RunId(attempt),
+        tenant=context.tenant,
+        workflow_sha256=pinned.sha256,
+        workflow=pinned.name,
+        version=pinned.version,
+        inputs=draft.put_value(workflow.check_inputs(given)),
+        priority=context.run.priority + spec.priority,
+        parent_run=context.run_id,
+        parent_step=spec.id,
+        budget=spec.budget,
+        traceparent=trace,
+    )
+
+
+async def begin(connection: Connection, draft: Draft) -> None:
+    """Insert the draft's child runs and their jobs, in the transaction that has written their attempts."""
+    for new in draft.children:
+        _, created = await runs.insert_run(connection, new)
+        if created:
+            data = {"workflow": new.workflow, "version": new.version, "sha256": new.workflow_sha256}
+            data["parent"] = str(new.parent_run)
+            submitted = Event(new.id, new.tenant, events.RUN_SUBMITTED, data=data, key=events.RUN_SUBMITTED)
+            await append_events(connection, [submitted])
+    await draft.context.signals.run_jobs(connection, [(new.id, new.priority) for new in draft.children])
+
+
+async def end(connection: Connection, run: RunRow, ending: Ending) -> list[tuple[ProcessId, RunId]]:
+    """End the attempt that a run carried out, where it has a parent, in the transaction that ends the run.
+
+    Returns:
+        The parent's owner and the parent, to be woken.
+    """
+    if run.parent_run is None:
+        return []
+    told = await attempts.settle_child(connection, run.id, _as_seen_above(run, ending))
+    return [] if told is None else [told]
+
+
+def _as_seen_above(run: RunRow, ending: Ending) -> ErrorInfo | None:
+    """Its retries are spent, so that the parent must not take the error for one of infrastructure."""
+    if ending.status is RunStatus.CANCELLED:
+        return ErrorInfo("cancelled", "cancelled", f"child run {run.id} was cancelled")
+    if ending.error is None:
+        return None
+    return ErrorInfo(ending.error.code, "error", f"child run {run.id}: {ending.error.message}", ending.error.detail)

@@ -17,7 +17,6 @@ from orchestrator.workflow import Workflow, parse_workflow
 from orchestrator.workflow.editor_schema import SECTIONS, editor_schema
 from orchestrator.workflow.language import KINDS, STEP, WORKFLOW
 from orchestrator.workflow.problems import Problems
-from orchestrator.workflow.reader import LATER_TOP
 from orchestrator.workflow.schema_reader import KEYWORDS, TYPES
 from orchestrator.workflow.step_reader import LATER_KEYS
 from orchestrator.workflow.yaml_nodes import json_of, read_yaml
@@ -173,7 +172,7 @@ def documents() -> st.SearchStrategy[dict[str, Any]]:
             ),
         },
         optional={
-            **{key: values for key in (*WORKFLOW, *LATER_TOP) if key not in ("api", "name", "steps")},
+            **{key: values for key in WORKFLOW if key not in ("api", "name", "steps")},
             "inputs": st.dictionaries(
                 st.sampled_from("ab"),
                 st.dictionaries(st.sampled_from(KEYWORDS), values, max_size=3) | values,

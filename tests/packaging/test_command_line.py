@@ -18,7 +18,7 @@ COMMANDS = {
     "models": {"list", "pull"},
     "plan": set(),
     "run": set(),
-    "runs": {"cancel", "list", "show"},
+    "runs": {"answer", "cancel", "list", "show"},
     "supervisor": set(),
     "trace": set(),
     "validate": set(),

@@ -17,6 +17,7 @@ PUBLIC = [
     "Invalid",
     "Orchestrator",
     "OrchestratorError",
+    "Question",
     "RunHandle",
     "RunResult",
     "RunTrace",

@@ -63,6 +63,7 @@ async def child_of(scene: Scene, step: str = "review") -> Scene:
         parent_step=step,
     )
     async with scene.database.transaction() as connection:
+        await runs.insert_workflow(connection, sha256=SHA, name="check", version="1.0.0", definition={}, source="x")
         await blobs.put_blobs(connection, "acme", [INPUTS])
         stored, _ = await runs.insert_run(connection, child)
     return Scene(scene.database, stored)

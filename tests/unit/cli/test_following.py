@@ -3,16 +3,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from rich.console import Console
 
+from orchestrator.cli import following
 from orchestrator.cli.following import Follower
 from orchestrator.cli.progress_view import SilentView
-from orchestrator.client import RunResult
+from orchestrator.client import Question, RunResult
 from orchestrator.domain.event import StoredEvent
-from tests.unit.cli.traces import RUN, result_of
+from tests.unit.cli.traces import RUN, question_of, result_of
 
 
 class ScriptedRun:
@@ -22,6 +23,7 @@ class ScriptedRun:
 
     def __init__(self) -> None:
         self.cancelled = asyncio.Event()
+        self.asked: list[Question] = []
         self.ended: asyncio.Future[RunResult] = asyncio.get_running_loop().create_future()
 
     async def events(self) -> AsyncIterator[StoredEvent]:
@@ -34,6 +36,9 @@ class ScriptedRun:
 
     async def cancel(self) -> None:
         self.cancelled.set()
+
+    async def questions(self) -> list[Question]:
+        return self.asked
 
 
 @pytest.fixture
@@ -55,13 +60,13 @@ async def test_a_run_is_followed_to_its_end(console: Console) -> None:
 
 async def test_ctrl_c_cancels_the_run_and_waits_for_the_confirmation(console: Console) -> None:
     run = ScriptedRun()
-    following = asyncio.create_task(Follower(run, SilentView(), console).follow())
+    following_it = asyncio.create_task(Follower(run, SilentView(), console).follow())
     await asyncio.sleep(0)
     interrupt()
     await run.cancelled.wait()
-    assert not following.done()
+    assert not following_it.done()
     run.ended.set_result(result_of("cancelled"))
-    followed = await following
+    followed = await following_it
     assert followed.interrupted
     assert followed.result is not None
     assert followed.result.status == "cancelled"
@@ -70,22 +75,45 @@ async def test_ctrl_c_cancels_the_run_and_waits_for_the_confirmation(console: Co
 
 async def test_a_second_ctrl_c_leaves_at_once(console: Console) -> None:
     run = ScriptedRun()
-    following = asyncio.create_task(Follower(run, SilentView(), console, "acme").follow())
+    following_it = asyncio.create_task(Follower(run, SilentView(), console, "acme").follow())
     await asyncio.sleep(0)
     interrupt()
     await run.cancelled.wait()
     interrupt()
-    followed = await following
+    followed = await following_it
     assert followed.result is None
     assert followed.interrupted
     assert "orchestrator runs show 0198c0de-1a2b --tenant acme`" in console.export_text()
     run.ended.cancel()
 
 
+async def test_the_view_learns_what_waits_for_people_whenever_it_changes(console: Console, monkeypatch) -> None:
+    monkeypatch.setattr(following, "LOOK", 0.01)
+    told: asyncio.Queue[list[Question]] = asyncio.Queue()
+
+    class Told(SilentView):
+        def waiting(self, questions: Sequence[Question]) -> None:
+            told.put_nowait(list(questions))
+
+    run, question = ScriptedRun(), question_of()
+    follow = asyncio.create_task(Follower(run, Told(), console).follow())
+    run.asked = [question]
+    assert await told.get() == [question]
+    run.asked = []
+    assert await told.get() == []
+    await asyncio.sleep(0.05)
+    assert told.empty()
+    run.ended.set_result(result_of())
+    await follow
+
+
 async def test_a_view_that_breaks_is_not_swallowed(console: Console) -> None:
     class Broken:
         async def show(self, events: AsyncIterator[StoredEvent]) -> None:
             raise ValueError("broken view")
+
+        def waiting(self, questions: Sequence[Question]) -> None:
+            pass
 
     with pytest.raises(ValueError, match="broken view"):
         await Follower(ScriptedRun(), Broken(), console).follow()

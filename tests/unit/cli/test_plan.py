@@ -17,7 +17,9 @@ from orchestrator.cli.plan_diagrams import dot, mermaid
 from orchestrator.errors import InputError
 from orchestrator.workflow import Workflow
 from orchestrator.workflow.figures import Facts
-from orchestrator.workflow.forecast import Forecast, forecast
+from orchestrator.workflow.forecast import forecast
+from orchestrator.workflow.forecast_values import Forecast
+from tests.unit.cli.diagrams import CLASS, EDGE, NODE, DotReader
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -118,8 +120,8 @@ def test_a_required_input_may_be_left_out_of_a_plan(project: Path) -> None:
 def test_the_json_has_every_figure_with_its_source(project: Path) -> None:
     data = json.loads(plan(project, "odd", "--json", "--no-past").output)
     assert list(data) == [
-        "workflow", "version", "sha256", "inputs_not_given", "steps", "waves", "critical_path", "pools", "asks",
-        "attempts_at_most", "cost", "seconds", "past_runs",
+        "workflow", "version", "sha256", "inputs_not_given", "steps", "finally", "waves", "critical_path", "pools",
+        "asks", "questions", "attempts_at_most", "cost", "seconds", "budget", "past_runs",
     ]  # fmt: skip
     assert data["waves"] == [["end"], ["style"], ["class", "graph"], ["subgraph"]]
     assert data["critical_path"] == {"steps": ["end", "style", "class", "subgraph"], "by": "timeouts"}
@@ -156,11 +158,6 @@ def test_wrong_words_are_input_errors(project: Path, arguments: tuple[str, ...],
     assert words in str(done.exception)
 
 
-NODE = re.compile(r"    (step_[a-z0-9_]+)(\(\"[^\"]*\"\)|\[\"[^\"]*\"\])")
-EDGE = re.compile(r"    (step_[a-z0-9_]+) (-->|-\.->)(\|\"[^\"|]*\"\|)? (step_[a-z0-9_]+)")
-CLASS = re.compile(r"    (classDef \w+ [\w:, -]+|class step_\w+(,step_\w+)* \w+)")
-
-
 def test_mermaid_has_a_node_a_step_and_an_edge_a_need() -> None:
     found = odd()
     first, *lines = mermaid(found).splitlines()
@@ -181,80 +178,6 @@ def test_mermaid_escapes_what_would_end_a_label() -> None:
     label = mermaid(replace(found, steps=(hostile, *rest))).splitlines()[1]
     assert NODE.fullmatch(label)
     assert "a&quot;b&lt;script&gt;&num;&#96; |" in label
-
-
-TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|->|[{}\[\];=,]|[A-Za-z_]\w*)')
-
-
-def tokens_of(text: str) -> list[str]:
-    found, at = [], 0
-    text = text.rstrip()
-    while at < len(text):
-        match = TOKEN.match(text, at)
-        assert match is not None, text[at : at + 40]
-        found.append(match[1])
-        at = match.end()
-    return found
-
-
-class DotReader:
-    """As much of dot's grammar as is written: statements of nodes, edges, attributes and ranks."""
-
-    def __init__(self, text: str) -> None:
-        self.tokens, self.at = tokens_of(text), 0
-        self.nodes: set[str] = set()
-        self.edges: set[tuple[str, str]] = set()
-        self.expect("digraph")
-        self.name = self.text()
-        self.block()
-        assert self.at == len(self.tokens)
-
-    def peek(self) -> str:
-        return self.tokens[self.at]
-
-    def expect(self, token: str) -> None:
-        assert self.peek() == token, self.tokens[self.at - 3 : self.at + 3]
-        self.at += 1
-
-    def text(self) -> str:
-        self.at += 1
-        token = self.tokens[self.at - 1]
-        assert token[0] == '"' or token.isidentifier(), token
-        return json.loads(token) if token[0] == '"' else token
-
-    def block(self) -> None:
-        self.expect("{")
-        while self.peek() != "}":
-            if self.peek() == "{":
-                self.block()
-            else:
-                self.statement()
-        self.expect("}")
-
-    def statement(self) -> None:
-        quoted = self.peek()[0] == '"'
-        name = self.text()
-        if self.peek() == "=":
-            self.expect("=")
-            self.text()
-        elif self.peek() == "->":
-            self.expect("->")
-            self.edges.add((name, self.text()))
-        elif quoted:
-            self.nodes.add(name)
-        if self.peek() == "[":
-            self.attributes()
-        self.expect(";")
-
-    def attributes(self) -> None:
-        self.expect("[")
-        while self.peek() != "]":
-            self.text()
-            self.expect("=")
-            self.text()
-            if self.peek() == ",":
-                self.expect(",")
-        self.expect("]")
 
 
 def test_dot_has_a_node_a_step_and_an_edge_a_need() -> None:

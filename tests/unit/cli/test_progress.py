@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator.cli.progress import RunProgress, StepProgress, event_line
+from orchestrator.cli.event_lines import event_line
+from orchestrator.cli.progress import RunProgress, StepProgress
 from orchestrator.cli.progress_view import LiveView, PlainView, choose_steps
 from orchestrator.domain import event as kinds
 from orchestrator.domain.event import Event, StoredEvent
 from orchestrator.domain.identity import NO_ITEM
-from tests.unit.cli.traces import RUN
+from orchestrator.domain.worker import HUMAN_WORKER, RUN_WORKER
+from tests.unit.cli.traces import RUN, question_of
 
 
 def said(kind: str, step: str = "", item: int = NO_ITEM, at: float = 0.0, **data: Any) -> StoredEvent:
@@ -82,6 +84,34 @@ def test_nobody_runs_after_the_end() -> None:
     assert fold(queued, started, said(kinds.STEP_FINISHED, "a", status="cancelled")).steps["a"].running == 0
 
 
+def test_a_step_asks_as_long_as_nothing_of_it_runs_but_questions() -> None:
+    begun = said(kinds.STEP_STARTED, "sign", items=2)
+    events = [begun, said(kinds.HUMAN_ASKED, "sign", 0), said(kinds.HUMAN_ASKED, "sign", 1)]
+    assert fold(*events).steps["sign"].shown_status == "asking"
+    running = [*events, said(kinds.ATTEMPT_STARTED, "sign", 1, purpose="work")]
+    assert fold(*running).steps["sign"].shown_status == "running"
+    events += [
+        said(kinds.HUMAN_ANSWERED, "sign", 0, by="bob"),
+        said(kinds.ATTEMPT_FINISHED, "sign", 1, purpose="work", worker=HUMAN_WORKER, status="cancelled"),
+    ]
+    step = fold(*events).steps["sign"]
+    assert (step.shown_status, step.done) == ("running", 1)
+    assert (
+        fold(*events, said(kinds.HUMAN_ASKED, "sign", 1), said(kinds.HUMAN_EXPIRED, "sign", 1)).steps["sign"].asking
+        == set()
+    )
+
+
+def test_a_run_below_runs_and_a_paused_run_is_paused() -> None:
+    begun = [said(kinds.STEP_STARTED, "review"), said(kinds.RUN_CHILD_STARTED, "review", run=str(RUN))]
+    assert fold(*begun).steps["review"].running == 1
+    ended = said(kinds.ATTEMPT_FINISHED, "review", purpose="work", worker=RUN_WORKER, status="succeeded")
+    assert fold(*begun, ended, said(kinds.STEP_ITERATION, "review", iteration=1)).steps["review"].running == 0
+    paused = [said(kinds.RUN_STARTED), said(kinds.RUN_PAUSED)]
+    assert fold(*paused).status == "paused"
+    assert fold(*paused, said(kinds.RUN_RESUMED)).status == "running"
+
+
 @pytest.mark.parametrize(
     ("stored", "line"),
     [
@@ -110,6 +140,20 @@ def test_nobody_runs_after_the_end() -> None:
             "read[0] verdict short: rejected: too long",
         ),
         (said(kinds.REMEDY, "read", 0, do="escalate", worker="docs.cut"), "read[0] remedy: escalate to docs.cut"),
+        (said(kinds.HUMAN_ASKED, "sign", 2, assignee="anna", expires_at=None), "sign[2] asks anna"),
+        (said(kinds.HUMAN_ASKED, "sign", assignee=None, expires_at=None), "sign asks a person"),
+        (said(kinds.HUMAN_ANSWERED, "sign", by="bob", sha256="ab"), "sign answered by bob"),
+        (said(kinds.HUMAN_ANSWERED, by=None, value={"decision": "stop"}), "answered by somebody: stop"),
+        (said(kinds.HUMAN_EXPIRED, "sign"), "sign nobody answered in time"),
+        (said(kinds.RUN_PAUSED, reason="1.02 of 1 USD"), "run paused: 1.02 of 1 USD"),
+        (said(kinds.RUN_RESUMED), "run goes on"),
+        (said(kinds.RUN_CHILD_STARTED, "review", run=str(RUN)), "review began run 0198c0de-1a2b"),
+        (
+            said(kinds.ATTEMPT_FINISHED, "review", purpose="work", worker=RUN_WORKER, status="succeeded", duration=2),
+            "review its run succeeded (2.0 s)",
+        ),
+        (said(kinds.STEP_ITERATION, "review", iteration=2, until=False), "review iteration 2: until is not true yet"),
+        (said(kinds.STEP_ITERATION, "review", iteration=3, until=True), "review iteration 3: until is true"),
         (said(kinds.ATTEMPT_LOG, "read", level="info", message="page"), "read log: page"),
         (said(kinds.ATTEMPT_LOG, "read", message="page", fields={"n": 3}), "read log: page n=3"),
         (said(kinds.ATTEMPT_PROGRESS, "read", fraction=0.5), None),
@@ -170,3 +214,27 @@ def test_on_a_small_screen_the_running_and_failed_steps_stay_in_sight() -> None:
     assert [step.step for step in shown] == ["s0", "s1", "s40", "s45"]
     assert rest == "… and 46 succeeded"
     assert choose_steps(steps, room=50) == (steps, "")
+
+
+async def test_what_waits_for_people_is_told_once_with_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    view = PlainView(Console(width=40, highlight=False), "acme")
+    await view.show(events_of(said(kinds.RUN_STARTED, at=5)))
+    view.waiting([question_of(asked_at=6)])
+    view.waiting([question_of(asked_at=6), question_of(attempt_id=None, step="", asked_at=7, description="paused: x")])
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "    1.00s  waiting for anna: orchestrator runs answer 0198c0de-1a2b --tenant acme approve -v decision=…",
+        "    2.00s  paused: x: orchestrator runs answer 0198c0de-1a2b --tenant acme -v decision=…",
+    ]
+
+
+def test_the_live_view_keeps_what_waits_in_sight() -> None:
+    console = Console(width=120, height=20, force_terminal=True, record=True, highlight=False)
+    view = LiveView(console, title="brief 1.0.0", steps=["approve"])
+    view.waiting([question_of(item=index) for index in range(7)])
+    console.print(view.render(now=12.0))
+    text = console.export_text()
+    assert text.count("waiting for anna: orchestrator runs answer 0198c0de-1a2b approve --item") == 5
+    assert "… and 2 more: orchestrator runs answer" in text
+    view.waiting([])
+    console.print(view.render(now=12.0))
+    assert "waiting for" not in console.export_text()

@@ -3,11 +3,23 @@ from __future__ import annotations
 from rich.console import Console
 
 from orchestrator.cli.node import Node
+from orchestrator.cli.quantities import time_text
 from orchestrator.cli.tree import MOST_ITEMS, TraceTree
 from orchestrator.cli.tree_view import bar, print_tree, print_troubles
+from orchestrator.domain import event as kinds
 from orchestrator.domain.outcome import ErrorInfo
+from orchestrator.domain.worker import HUMAN_WORKER, RUN_WORKER
 from orchestrator.telemetry import names
-from tests.unit.cli.traces import START, attempt_row, attempt_span_id, span_row, step_row, trace_of, verdict_row
+from tests.unit.cli.traces import (
+    START,
+    attempt_row,
+    attempt_span_id,
+    note,
+    span_row,
+    step_row,
+    trace_of,
+    verdict_row,
+)
 
 
 def labels(node: Node) -> list[str]:
@@ -119,3 +131,66 @@ def test_a_bar_shows_when_a_part_waited_and_ran() -> None:
     short = Node("x", "succeeded", start=9.999, end=9.999)
     assert bar(short, 0.0, 10.0, now=10.0, width=8).plain == "       █"
     assert bar(Node("x"), 0.0, 10.0, now=10.0).plain == ""
+
+
+def test_questions_say_whom_they_asked_and_who_answered() -> None:
+    asked = attempt_row("sign", worker=HUMAN_WORKER)
+    again = attempt_row("sign", 2, worker=HUMAN_WORKER, status="waiting", claimed_at=None, finished_at=None)
+    trace = trace_of(
+        steps=[step_row("sign", status="running", finished_at=None)],
+        attempts=[asked, again],
+        notes=[
+            note(kinds.HUMAN_ASKED, "sign", attempt=asked.id, assignee="anna"),
+            note(kinds.HUMAN_ANSWERED, "sign", at=0.0, attempt=asked.id, by="bob"),
+            note(kinds.RUN_PAUSED, at=0.0, reason="1.02 of 1 USD"),
+        ],
+        status="paused",
+    )
+    root = TraceTree(trace).root()
+    at = time_text(0.0)
+    assert labels(root) == [
+        "brief 1.0.0",
+        "sign",
+        "question 1 to anna",
+        f"answered by bob at {at}",
+        "question 2 to anybody",
+        f"run paused: 1.02 of 1 USD at {at}",
+    ]
+    assert [root.status, root.children[0].status, root.children[0].children[1].status] == ["paused", "asking", "asking"]
+
+
+def test_iterations_gather_the_attempts_that_ended_before_them() -> None:
+    tries = [attempt_row("polish", number, finished_at=START + number) for number in (1, 2, 3)]
+    running = attempt_row("polish", 4, status="running", finished_at=None)
+    notes = [
+        note(kinds.STEP_ITERATION, "polish", at=START + 2.1, iteration=1, until=False),
+        note(kinds.STEP_ITERATION, "polish", at=START + 3.1, iteration=2, until=True),
+    ]
+    trace = trace_of(steps=[step_row("polish")], attempts=tries, notes=notes)
+    first, second = TraceTree(trace).root().children[0].children
+    assert [first.label, second.label] == ["iteration 1: until is not true yet", "iteration 2: until is true"]
+    assert [len(first.children), len(second.children)] == [2, 1]
+    open_end = trace_of(steps=[step_row("polish")], attempts=[*tries, running], notes=notes)
+    assert TraceTree(open_end).root().children[0].children[2].label == "iteration 3"
+
+
+def test_the_run_of_a_step_stands_below_its_attempt() -> None:
+    attempt = attempt_row("review", worker=RUN_WORKER, status="waiting", claimed_at=None, finished_at=None)
+    other = attempt_row("review", 2, worker=RUN_WORKER)
+    broken = attempt_row("check", status="failed", error=ErrorInfo("boom", "error", "it broke"))
+    below = trace_of(steps=[step_row("check", status="failed")], attempts=[broken], id=attempt.id, status="running")
+    trace = trace_of(steps=[step_row("review", status="running")], attempts=[attempt, other])
+    tree = TraceTree(trace, below={attempt.id: below})
+    step = tree.root().children[0]
+    short = str(attempt.id)[:13]
+    assert labels(step) == [
+        "review",
+        f"attempt 1: run {short} brief 1.0.0",
+        "check",
+        "attempt 1 on check.worker",
+        "boom: it broke",
+        f"attempt 2: run {str(other.id)[:13]}",
+    ]
+    assert (step.children[0].status, step.children[0].start) == ("running", START)
+    (trouble,) = tree.troubles()
+    assert (trouble.step, trouble.where) == ("review", "review → check attempt 1")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import uuid
 
-from orchestrator.client import RunResult, RunTrace
+from orchestrator.client import Question, RunResult, RunTrace
+from orchestrator.domain.event import Event, StoredEvent
 from orchestrator.domain.identity import NO_ITEM, AttemptId, RunId, attempt_id, span_id
 from orchestrator.domain.outcome import ErrorInfo, Usage
 from orchestrator.domain.span import SpanRow
@@ -32,6 +33,7 @@ def run_row(**changes: object) -> RunRow:
         "idempotency_key": None,
         "parent_run": None,
         "parent_step": None,
+        "budget": None,
         "owner": None,
         "epoch": 1,
         "parked": False,
@@ -136,9 +138,38 @@ def trace_of(
     attempts: list[AttemptRow] | None = None,
     verdicts: list[VerdictRow] | None = None,
     spans: list[SpanRow] | None = None,
+    children: list[RunRow] | None = None,
+    notes: list[StoredEvent] | None = None,
     **run: object,
 ) -> RunTrace:
-    return RunTrace(run_row(**run), steps, attempts or [], verdicts or [], spans or [])
+    return RunTrace(run_row(**run), steps, attempts or [], verdicts or [], spans or [], children or [], notes or [])
+
+
+def note(kind: str, step: str = "", item: int = NO_ITEM, at: float = START, attempt: object = None, **data: object):
+    return StoredEvent(1, at, Event(RUN, "default", kind, step, item, attempt, data))
+
+
+FORM = {
+    "type": "object",
+    "required": ["decision"],
+    "properties": {"decision": {"enum": ["approve", "reject"]}, "note": {"type": "string"}},
+}
+
+
+def question_of(**changes: object) -> Question:
+    fields: dict[str, object] = {
+        "run_id": RUN,
+        "tenant": "default",
+        "workflow": "brief",
+        "step": "approve",
+        "item": NO_ITEM,
+        "attempt_id": attempt_id(RUN, "approve", NO_ITEM, 1),
+        "number": 1,
+        "assignee": "anna",
+        "form": FORM,
+        "shown": {"text": "hi"},
+    }
+    return Question(**(fields | changes))
 
 
 def result_of(status: str = "succeeded", output: object = None, error: ErrorInfo | None = None) -> RunResult:

@@ -49,7 +49,7 @@ def test_every_mistake_is_located_and_said(path):
 
 
 def test_there_is_a_file_for_every_kind_of_mistake():
-    assert len(FILES) >= 60
+    assert len(FILES) >= 120
 
 
 def test_the_error_itself_prints_every_mistake_with_its_file():

@@ -17,21 +17,29 @@ ROOT = Path(__file__).parents[3]
 HERE = Path(__file__).parent
 GRAPHS = sorted((ROOT / "graphs").glob("*.yaml"))
 TEMPLATE = sorted((ROOT / "orchestrator/cli/template/graphs").glob("*.yaml"))
-GOOD = [*GRAPHS, *TEMPLATE, HERE / "research.yaml"]
+EXAMPLES = [
+    path
+    for path in sorted((ROOT / "tests/examples").rglob("*.yaml"))
+    if "\nsteps:" in path.read_text(encoding="utf-8")
+]
+GOOD = [*GRAPHS, *TEMPLATE, *EXAMPLES, HERE / "research.yaml"]
 HEADER = "# yaml-language-server: $schema=./workflow.schema.json\n"
 ONLY_THE_LOADER_KNOWS = {
-    "bad_input_default_and_unknown_reference", "cel_function", "cel_syntax", "cel_types",
-    "comment_inside_an_expression", "cycle", "duplicate_key", "expression_that_looks_like_a_tag",
-    "expressions_in_escaped_text", "expressions_in_folded_text", "field_of_a_list", "fields_of_an_error",
-    "fields_of_collected_items", "fields_of_items", "fields_of_own_output", "foreach_over_text", "item_outside",
+    "assignee_types", "bad_input_default_and_unknown_reference", "cel_function", "cel_syntax", "cel_types",
+    "comment_inside_an_expression", "cycle", "duplicate_key", "escalation_to_human_keeps_types", "expires_skip",
+    "expression_that_looks_like_a_tag", "expressions_in_escaped_text", "expressions_in_folded_text", "field_of_a_list",
+    "fields_of_an_error", "fields_of_collected_items", "fields_of_items", "fields_of_own_output", "finally_asks_people",
+    "finally_cycle", "finally_needs", "finally_read_too_early", "finally_reads_unguarded", "finally_run_status",
+    "finally_skipped_sibling", "foreach_over_text", "form_types", "human_escalates_to_human", "item_outside",
     "leading_zeros", "macro_hides", "merge_keys_and_odd_keys", "never_runs", "numbers_that_json_lacks", "odd_cel",
-    "open_template", "prompt_file_without_a_folder", "reads_itself", "secret_in_an_expression",
+    "open_template", "prompt_file_without_a_folder", "reads_itself", "repeat_fields_of_later_iterations",
+    "repeat_names", "repeat_reads_what_may_be_skipped", "repeat_types", "secret_in_an_expression",
     "secrets_that_nobody_declares", "skip_allowed_by_needs", "skip_guard_of_the_wrong_side", "skip_outputs",
     "skip_passed_on", "skip_unguarded", "text_where_a_number_is_wanted", "types_that_do_not_meet",
     "unknown_field_of_with", "unknown_input", "unknown_model", "unknown_output_field", "unknown_policy",
-    "unknown_run_field", "unknown_status", "unknown_step_field", "unknown_step_in_an_expression",
-    "unknown_variable", "unknown_worker", "use_without_a_folder", "validator_as_worker", "whole_steps",
-    "with_against_the_worker", "with_nested_values", "with_types_of_expressions",
+    "unknown_run_field", "unknown_status", "unknown_step_field", "unknown_step_in_an_expression", "unknown_variable",
+    "unknown_worker", "use_without_a_folder", "validator_as_worker", "whole_steps", "with_against_the_worker",
+    "with_nested_values", "with_types_of_expressions", "workers_that_are_none",
 }  # fmt: skip
 
 

@@ -9,7 +9,8 @@ from orchestrator.llm import prices
 from orchestrator.workflow import Workflow
 from orchestrator.workflow.critical_path import critical_path
 from orchestrator.workflow.figures import Facts, Figure, ModelFacts, Total
-from orchestrator.workflow.forecast import Forecast, forecast
+from orchestrator.workflow.forecast import forecast
+from orchestrator.workflow.forecast_values import Forecast
 
 MILLIONTH = 1e-6
 SMALL = ModelFacts("m-small", 1 * MILLIONTH, 2 * MILLIONTH, "test prices", max_tokens=100, timeout=60.0)
@@ -85,7 +86,7 @@ def test_without_figures_the_longest_chain_is_critical():
     ],
 )
 def test_the_heaviest_chain(weights, path, weight):
-    assert critical_path(planned(DIAMOND).workflow, weights) == (path, weight)
+    assert critical_path(planned(DIAMOND).workflow.steps, weights) == (path, weight)
 
 
 LISTS = "inputs: {names: {type: array, default: [x, y, z]}}"

@@ -1,7 +1,7 @@
 """What the loader lets pass never reads an output that is not there: random workflows, run in the head with every luck.
 
 Steps run by the pinned rules: `needs`, then `when`, then `with`; an output is there only after a success. A run that
-failed has no outputs to evaluate.
+failed has no outputs to evaluate. `finally` runs in any case, also where the last steps were cancelled.
 """
 
 from __future__ import annotations
@@ -62,16 +62,22 @@ def workflows(draw: st.DrawFn) -> str:
             text += f'    with: {{v: "${{{{ {draw(conditions(before))} }}}}"}}\n'
         if draw(st.integers(0, 4)) == 0:
             text += "    on_error: [{do: skip}]\n"
+    if draw(st.booleans()):
+        text += f"finally:\n  z:\n    kind: worker\n    worker: x\n    when: \"{draw(conditions(NAMES))}\"\n"
+        text += f'    with: {{v: "${{{{ {draw(conditions(NAMES))} }}}}"}}\n'
     return text + f'outputs: {{v: "${{{{ {draw(conditions(NAMES))} }}}}"}}\n'
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
-@given(workflows(), st.lists(st.booleans(), min_size=len(NAMES), max_size=len(NAMES)))
-def test_no_missing_output_is_ever_read(text, luck):
+@given(workflows(), st.lists(st.booleans(), min_size=len(NAMES), max_size=len(NAMES)), st.integers(0, len(NAMES)))
+def test_no_missing_output_is_ever_read(text, luck, cancelled):
     try:
         workflow = parse_workflow(text, file="w.yaml", folder=None)
     except WorkflowError as error:
-        known = ("may be skipped", "without an output", "never has an output", "never runs", "can never start")
+        known = (
+            "may be skipped", "without an output", "it has no output", "never has an output", "never runs",
+            "can never start",
+        )  # fmt: skip
         assert all(any(word in problem.message for word in known) for problem in error.problems), str(error)
         event("refused")
         return
@@ -81,6 +87,10 @@ def test_no_missing_output_is_ever_read(text, luck):
         states[spec.id] = StepState(spec.id, status=outcome(spec, states, lucky=lucky))
     if not any(state.status == "failed" for state in states.values()):
         CEL.render(workflow.outputs, variables(states))
+    for name in NAMES[len(NAMES) - cancelled :]:
+        states[name] = StepState(name, status=StepStatus.CANCELLED)
+    for spec in workflow.finally_.values():
+        outcome(spec, states, lucky=True)
 
 
 def outcome(spec: StepSpec, states: dict[str, StepState], *, lucky: bool) -> StepStatus:

@@ -14,7 +14,7 @@ from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.payload import Payload
 from orchestrator.domain.policy import Backoff, ErrorRule, Remedy, RemedyKind, RetryPolicy, RuleKind
 from orchestrator.domain.verdict import Verdict
-from orchestrator.domain.worker import AGENT_WORKER
+from orchestrator.domain.worker import AGENT_WORKER, HUMAN_WORKER, RUN_WORKER
 from orchestrator.workflow import StepSpec, ValidatorSpec
 from orchestrator.workflow.ladder import Target, attempts_by_pool, ladder_of, waits_of
 
@@ -22,6 +22,9 @@ REVISE, ESCALATE = RemedyKind.REVISE, RemedyKind.ESCALATE
 SMALL, LARGE = Target(AGENT_WORKER, "agents", "small"), Target(AGENT_WORKER, "agents", "large")
 RULES = Target("by.rules", "rules")
 TO_LARGE, TO_RULES = {"model": "large"}, {"worker": "by.rules", "pool": "rules"}
+PERSON, TO_PERSON = Target(HUMAN_WORKER, ""), {"worker": HUMAN_WORKER, "pool": ""}
+CHILD_RUN = {"kind": "workflow", "worker": RUN_WORKER, "pool": "", "model": None}
+QUESTION = {"kind": "human", "worker": HUMAN_WORKER, "pool": "", "model": None}
 ATTEMPT = attempt_id(new_run_id(), "write", -1, 1)
 OUTPUT = Payload.of("no good").ref
 WRONG = Verdict(False, "too long", "short")
@@ -96,6 +99,59 @@ def test_validators_that_are_workers_are_attempts_of_their_own():
 )
 def test_the_waits_between_attempts(retry, seconds):
     assert waits_of(retry) == seconds
+
+
+UNCLAIMED = {
+    "a person after revisions": (
+        {"on_invalid": (Remedy(REVISE), Remedy(ESCALATE, 2, **TO_PERSON))},
+        [("first", (SMALL,)), ("revise", (SMALL,)), ("escalate", (PERSON,))],
+        (6, 0, 2),
+        {"agents": 6},
+    ),
+    "a worker after a person has its own pool": (
+        {"on_invalid": (Remedy(ESCALATE, 1, **TO_PERSON), Remedy(ESCALATE, 1, **TO_RULES))},
+        [("first", (SMALL,)), ("escalate", (PERSON,)), ("escalate", (RULES,))],
+        (6, 0, 1),
+        {"agents": 3, "rules": 3},
+    ),
+    "a person after an error": (
+        {"on_invalid": (Remedy(REVISE),), "on_error": (ErrorRule(RuleKind.ESCALATE, **TO_PERSON),)},
+        [("first", (SMALL,)), ("revise", (SMALL, PERSON)), ("escalate", (PERSON,))],
+        (6, 0, 2),
+        {"agents": 6},
+    ),
+    "a question that is asked again": (
+        QUESTION | {"on_invalid": (Remedy(REVISE, 2),)},
+        [("first", (PERSON,)), ("revise", (PERSON,))],
+        (0, 0, 3),
+        {},
+    ),
+    "a child run that is begun again": (
+        CHILD_RUN | {"on_invalid": (Remedy(REVISE),)},
+        [("first", (Target(RUN_WORKER, ""),)), ("revise", (Target(RUN_WORKER, ""),))],
+        (0, 6, 0),
+        {},
+    ),
+    "a worker after a child run": (
+        CHILD_RUN | {"on_error": (ErrorRule(RuleKind.ESCALATE, **TO_RULES),)},
+        [("first", (Target(RUN_WORKER, ""),)), ("escalate", (RULES,))],
+        (3, 3, 0),
+        {"rules": 3},
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "rungs", "counts", "pools"), UNCLAIMED.values(), ids=UNCLAIMED)
+def test_people_and_child_runs_wait_in_no_pool(changes, rungs, counts, pools):
+    ladder = ladder_of(step(**changes))
+    assert [(rung.why, rung.targets) for rung in ladder.rungs] == rungs
+    assert (ladder.work, ladder.runs, ladder.asks) == counts
+    assert attempts_by_pool(step(**changes)) == pools
+
+
+def test_a_person_is_asked_once_a_round():
+    ladder = ladder_of(step(on_invalid=(Remedy(ESCALATE, 1, **TO_PERSON),)))
+    assert [ladder.tries_on(rung) for rung in ladder.rungs] == [3, 1]
 
 
 POLICIES = st.fixed_dictionaries(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from orchestrator.app import Orchestrator as Orchestrator
+    from orchestrator.client import Question as Question
     from orchestrator.client import RunHandle as RunHandle
     from orchestrator.client import RunResult as RunResult
     from orchestrator.client import RunTrace as RunTrace
@@ -33,6 +34,7 @@ _ROOMS = {
     "Invalid": "orchestrator.errors",
     "Orchestrator": "orchestrator.app",
     "OrchestratorError": "orchestrator.errors",
+    "Question": "orchestrator.client",
     "RunHandle": "orchestrator.client",
     "RunResult": "orchestrator.client",
     "RunTrace": "orchestrator.client",

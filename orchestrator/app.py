@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from orchestrator.client import AllTenants, PinnedRuns, RunHandle, RunResult
+from orchestrator.client import AllTenants, PinnedRuns, Question, RunHandle, RunResult
 from orchestrator.domain.identity import RunId
 from orchestrator.domain.worker import Catalogue
 from orchestrator.errors import NotFound
@@ -187,10 +187,26 @@ class Orchestrator:
         return await self._parts.client.find(str(run_id), tenant=tenant or self.settings.tenant)
 
     async def list_runs(
-        self, *, tenant: str | AllTenants | None = None, status: str | None = None, limit: int = 50
+        self,
+        *,
+        tenant: str | AllTenants | None = None,
+        status: str | None = None,
+        limit: int = 50,
+        children: bool = False,
     ) -> list[RunRow]:
-        """The runs of a tenant (the settings' by default; `ALL_TENANTS` for everybody's), the newest first."""
-        return await self._parts.client.list(tenant=self._whose(tenant), status=status, limit=limit)
+        """The newest runs first.
+
+        Args:
+            tenant: whose, the settings' by default; `ALL_TENANTS` for everybody's.
+            status: only those that stand so.
+            limit: so many at the most.
+            children: also runs that a step of another run began.
+        """
+        return await self._parts.client.list(tenant=self._whose(tenant), status=status, limit=limit, children=children)
+
+    async def questions(self, *, tenant: str | None = None, limit: int = 1_000) -> list[Question]:
+        """What waits for a person in the runs of a tenant (the settings' by default), the oldest first."""
+        return await self._parts.client.questions(tenant=tenant or self.settings.tenant, limit=limit)
 
     async def pinned_runs(self, workflow: Workflow, *, tenant: str | AllTenants | None = None) -> list[PinnedRuns]:
         """The unfinished runs of the workflow's name that keep another definition; of whom, see `list_runs`."""

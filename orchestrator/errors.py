@@ -4,6 +4,7 @@ OrchestratorError
 ├── InputError                      exit 2: what the person gave was wrong
 │   ├── WorkflowError               a workflow file; carries located `Problem`s
 │   ├── InputsInvalid               the inputs of a run against the workflow's schema
+│   ├── AnswerInvalid               a person's answer against its form; carries its problems
 │   ├── ProjectError                the project's mark, config or workers
 │   ├── NotFound                    a run, workflow, worker or model that does not exist
 │   └── Conflict                    the request fits no longer (already ended, already answered)
@@ -87,6 +88,23 @@ class InputsInvalid(InputError):
     """The inputs of a run do not fit the workflow's `inputs`."""
 
     code = "ORC-120"
+
+
+class AnswerInvalid(InputError):
+    """A person's answer does not fit the form of what was asked; everything that is wrong is in `problems`.
+
+    Attributes:
+        step: the step that asks, empty for a run's budget.
+        problems: `field: message`, in the order of the answer.
+    """
+
+    code = "ORC-121"
+
+    def __init__(self, where: str, *, step: str, problems: Sequence[str], remedy: str = "") -> None:
+        self.step = step
+        self.problems = tuple(problems)
+        lines = "".join(f"\n  {problem}" for problem in self.problems)
+        super().__init__(f"the answer to {where} does not fit its form:{lines}", remedy=remedy)
 
 
 class ProjectError(InputError):

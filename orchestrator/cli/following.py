@@ -18,8 +18,11 @@ from orchestrator.errors import Conflict
 
 if TYPE_CHECKING:
     from orchestrator.client import RunHandle, RunResult
+    from orchestrator.store.questions import Question
 
 _LAST_EVENTS = 2.0
+LOOK = 1.0
+"""Seconds between two looks at what waits for people."""
 
 
 @dataclass(frozen=True)
@@ -60,20 +63,30 @@ class Follower:
 
     async def _wait(self) -> RunResult | None:
         showing = asyncio.create_task(self._view.show(self._handle.events()), name="show events")
+        asking = asyncio.create_task(self._watch_questions(), name="watch for questions")
         ending = asyncio.create_task(self._handle.result(), name="wait for the run")
         leaving = asyncio.create_task(self._left.wait(), name="wait for Ctrl-C")
         try:
-            waiting = {showing, ending, leaving}
+            waiting = {showing, asking, ending, leaving}
             while not ending.done() and not leaving.done():
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                if showing in done:
-                    showing.result()
+                for task in done & {showing, asking}:
+                    task.result()
             if not ending.done():
                 return None
             await asyncio.wait({showing}, timeout=_LAST_EVENTS)
             return ending.result()
         finally:
-            await _end(showing, ending, leaving, *([self._cancelling] if self._cancelling else []))
+            await _end(showing, asking, ending, leaving, *([self._cancelling] if self._cancelling else []))
+
+    async def _watch_questions(self) -> None:
+        shown: list[Question] = []
+        while True:
+            asked = await self._handle.questions()
+            if asked != shown:
+                shown = asked
+                self._view.waiting(asked)
+            await asyncio.sleep(LOOK)
 
     def _cancel(self) -> None:
         self._say("cancelling the run; waiting until nothing of it runs any more (Ctrl-C again leaves at once)")

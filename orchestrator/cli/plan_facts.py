@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import OrchestratorError
@@ -23,10 +23,11 @@ SAMPLE_TOKENS = 1_000
 
 @dataclass(frozen=True)
 class Past:
-    """What past runs say, and where that was asked."""
+    """What past runs say of the steps, and of those of each callee by its name; and where that was asked."""
 
-    history: dict[str, StepHistory]
     told_by: str
+    history: dict[str, StepHistory] = field(default_factory=dict)
+    callees: dict[str, dict[str, StepHistory]] = field(default_factory=dict)
 
 
 def gather_facts(
@@ -43,11 +44,12 @@ def gather_facts(
     """
     from orchestrator.llm.prices import BYTES_PER_TOKEN, CAPPED_MAX_TOKENS, TOKENS_PER_MESSAGE
 
-    found = asyncio.run(_past(settings, workflow, tenant)) if past else Past({}, "past runs: not asked for")
+    found = asyncio.run(_past(settings, workflow, tenant)) if past else Past("past runs: not asked for")
     facts = Facts(
         models={tier: _model(model) for tier, model in settings.models.items()},
         timeouts={name: card.timeout for name, card in registry.catalogue.items()},
         history=found.history,
+        callees=found.callees,
         bytes_per_token=BYTES_PER_TOKEN,
         tokens_per_message=TOKENS_PER_MESSAGE,
         capped_tokens=CAPPED_MAX_TOKENS,
@@ -80,25 +82,46 @@ async def _past(settings: Settings, workflow: Workflow, tenant: str) -> Past:
 
     url = settings.database.url or await asyncio.to_thread(EmbeddedPostgres.running, settings.state_dir / "postgres")
     if url is None:
-        return Past({}, "past runs: not looked at, since no database is configured and the embedded one is not up")
+        return Past("past runs: not looked at, since no database is configured and the embedded one is not up")
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             database = await Database.connect(url, size=1, timeout=CONNECT_SECONDS)
             try:
                 rows = await step_history(database, workflow.name, tenant=tenant)
+                below = {
+                    callee.name: _kept(callee, await step_history(database, callee.name, tenant=tenant))
+                    for callee in _callees(workflow)
+                }
             finally:
                 await database.close()
     except (OrchestratorError, TimeoutError) as error:
         why = error.message if isinstance(error, OrchestratorError) else f"no answer within {CONNECT_SECONDS:g} s"
-        return Past({}, f"past runs: not looked at: {why}")
-    return Past(*_told(workflow, rows))
+        return Past(f"past runs: not looked at: {why}")
+    kept = _kept(workflow, rows)
+    return Past(_told(workflow, kept, below), kept, below)
 
 
-def _told(workflow: Workflow, rows: Iterable[StepHistory]) -> tuple[dict[str, StepHistory], str]:
+def _callees(workflow: Workflow) -> Iterator[Workflow]:
+    """The workflows that child runs carry out, at any depth; each name once."""
+    seen, waiting = set[str](), list(workflow.callees)
+    while waiting:
+        callee = waiting.pop(0)
+        if callee.name not in seen:
+            seen.add(callee.name)
+            waiting += callee.callees
+            yield callee
+
+
+def _kept(workflow: Workflow, rows: Iterable[StepHistory]) -> dict[str, StepHistory]:
     """The rows of steps that are carried out by the same worker as then."""
-    spec = workflow.steps
-    kept = {row.step: row for row in rows if row.step in spec and row.worker == spec[row.step].worker}
+    spec = workflow.all_steps
+    return {row.step: row for row in rows if row.step in spec and row.worker == spec[row.step].worker}
+
+
+def _told(workflow: Workflow, kept: dict[str, StepHistory], below: dict[str, dict[str, StepHistory]]) -> str:
+    also = ", ".join(name for name, rows in below.items() if rows)
+    also = f"; also those of {also}" if also else ""
     if not kept:
-        return {}, f"past runs: no run of {workflow.name} has succeeded yet"
+        return f"past runs: no run of {workflow.name} has succeeded yet{also}"
     most = math.floor(max(row.runs for row in kept.values()))
-    return kept, f"past runs: the newest {most} that succeeded, of any version" if most > 1 else "past runs: one"
+    return (f"past runs: the newest {most} that succeeded, of any version" if most > 1 else "past runs: one") + also

@@ -1,16 +1,17 @@
-"""What is known of a run so far, folded from its events; and each event as one line of text. Pure: no terminal here."""
+"""What is known of a run so far, folded from its events. Pure: no terminal here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.cli.quantities import cost_text, duration_text, sum_costs, tokens_text
+from orchestrator.cli.event_lines import is_work
+from orchestrator.cli.quantities import sum_costs
+from orchestrator.cli.statuses import ASKING
 from orchestrator.domain import event as kinds
-from orchestrator.domain.attempt import Purpose
 from orchestrator.domain.event import StoredEvent
-from orchestrator.domain.identity import NO_ITEM, sha_label
+from orchestrator.domain.worker import HUMAN_WORKER
 
 
 @dataclass
@@ -37,6 +38,8 @@ class StepProgress:
     reason: str = ""
     total: int | None = None
     items: dict[int, ItemProgress] = field(default_factory=dict)
+    asking: set[int] = field(default_factory=set)
+    iteration: int = 0
     failed_items: int = 0
     attempts: int = 0
     running: int = 0
@@ -47,6 +50,11 @@ class StepProgress:
     cost: float | None = None
     started_at: float | None = None
     finished_at: float | None = None
+
+    @property
+    def shown_status(self) -> str:
+        """Its status; `asking` for a running step of which nothing runs but questions to people."""
+        return ASKING if self.status == "running" and self.asking and not self.running else self.status
 
     @property
     def done(self) -> int:
@@ -94,14 +102,23 @@ class RunProgress:
                 _fold_step(step, event.kind, event.data, stored.at)
             elif event.kind == kinds.VERDICT:
                 _fold_verdict(step, event.item, event.data)
+            elif event.kind in {kinds.HUMAN_ASKED, kinds.HUMAN_ANSWERED, kinds.HUMAN_EXPIRED}:
+                _fold_question(step, event.kind, event.item)
             else:
                 _fold_attempt(step, event.kind, event.item, event.data)
-        elif event.kind == kinds.RUN_STARTED:
-            self.status, self.started_at = "running", stored.at
-        elif event.kind == kinds.RUN_CANCEL_REQUESTED:
-            self.status = "cancelling"
-        elif event.kind == kinds.RUN_FINISHED:
-            self.status, self.finished_at = str(event.data.get("status", "finished")), stored.at
+        else:
+            self._fold_run(event.kind, event.data, stored.at)
+
+    def _fold_run(self, kind: str, data: dict[str, Any], at: float) -> None:
+        if kind == kinds.RUN_STARTED:
+            self.status, self.started_at = "running", at
+        elif kind == kinds.RUN_FINISHED:
+            self.status, self.finished_at = str(data.get("status", "finished")), at
+        else:
+            self.status = _BECOMES.get(kind, self.status)
+
+
+_BECOMES = {kinds.RUN_CANCEL_REQUESTED: "cancelling", kinds.RUN_PAUSED: "paused", kinds.RUN_RESUMED: "running"}
 
 
 def _fold_step(step: StepProgress, kind: str, data: dict[str, Any], at: float) -> None:
@@ -112,6 +129,7 @@ def _fold_step(step: StepProgress, kind: str, data: dict[str, Any], at: float) -
         return
     step.finished_at = at
     step.running = 0
+    step.asking.clear()
     if kind == kinds.STEP_SKIPPED:
         step.status, step.reason = "skipped", str(data.get("reason") or "")
         return
@@ -129,18 +147,31 @@ def _fold_verdict(step: StepProgress, item: int, data: dict[str, Any]) -> None:
         step.item(item).rejected = True
 
 
+def _fold_question(step: StepProgress, kind: str, item: int) -> None:
+    if kind == kinds.HUMAN_ASKED:
+        step.asking.add(item)
+        return
+    step.asking.discard(item)
+    step.item(item).succeeded = kind == kinds.HUMAN_ANSWERED
+
+
 def _fold_attempt(step: StepProgress, kind: str, item: int, data: dict[str, Any]) -> None:
-    work = _is_work(data)
+    work = is_work(data)
     if kind == kinds.ATTEMPT_QUEUED:
         if work:
             step.attempts += 1
             step.items[item] = ItemProgress()
         else:
             step.item(item).judging += 1
-    elif kind == kinds.ATTEMPT_STARTED:
+    elif kind in {kinds.ATTEMPT_STARTED, kinds.RUN_CHILD_STARTED}:
         step.running += 1
+    elif kind == kinds.STEP_ITERATION:
+        step.iteration = int(data.get("iteration") or 0)
     elif kind == kinds.ATTEMPT_FINISHED:
-        step.running = max(0, step.running - 1)
+        if data.get("worker") == HUMAN_WORKER:
+            step.asking.discard(item)
+        else:
+            step.running = max(0, step.running - 1)
         step.input_tokens += int(data.get("input_tokens") or 0)
         step.output_tokens += int(data.get("output_tokens") or 0)
         step.cost = sum_costs([step.cost, data.get("cost_usd")])
@@ -148,108 +179,3 @@ def _fold_attempt(step: StepProgress, kind: str, item: int, data: dict[str, Any]
             step.item(item).succeeded = data.get("status") == "succeeded"
         else:
             step.item(item).judging -= 1
-
-
-def place(step: str, item: int) -> str:
-    """`extract`, or `extract[3]` for an item."""
-    return step if item == NO_ITEM else f"{step}[{item}]"
-
-
-def event_line(stored: StoredEvent) -> str | None:
-    """One event as one line for people, or None when it would only be noise."""
-    event = stored.event
-    line = _LINES.get(event.kind)
-    if line is None:
-        return None
-    text = line(event.data)
-    if text is None:
-        return None
-    return f"{place(event.step, event.item)} {text}" if event.step else text
-
-
-def _submitted(data: dict[str, Any]) -> str | None:
-    """Worth a line only where the definition has changed under its name and version."""
-    if not data.get("replaces"):
-        return None
-    label = f"{data.get('workflow', '')} {data.get('version', '')}"
-    return f"{label} is {sha_label(data.get('sha256', ''))} now; it was {sha_label(data['replaces'])}"
-
-
-def _step_started(data: dict[str, Any]) -> str:
-    items = data.get("items")
-    return "started" if items is None else f"started: {items} items"
-
-
-def _verdict(data: dict[str, Any]) -> str:
-    said = "passed" if data.get("passed") else f"rejected: {first_line(data.get('message', ''))}"
-    return f"verdict {data.get('validator', '')}: {said}"
-
-
-def _remedy(data: dict[str, Any]) -> str:
-    to = data.get("worker") or data.get("model")
-    return f"remedy: {data.get('do', '')}" + (f" to {to}" if to else "")
-
-
-def _queued(data: dict[str, Any]) -> str | None:
-    if not data.get("delay"):
-        return None
-    why = first_line(data.get("why", ""))
-    return f"attempt {data.get('number', 1)} waits {duration_text(data['delay'])}" + (f": {why}" if why else "")
-
-
-def _started(data: dict[str, Any]) -> str | None:
-    if not _is_work(data):
-        return None
-    return f"attempt {data.get('number', 1)} on {data.get('worker', '')}"
-
-
-def _finished(data: dict[str, Any]) -> str | None:
-    if not _is_work(data):
-        if data.get("status") == "succeeded":
-            return None
-        return f"validator {data.get('validator', '')} {data.get('status', 'failed')}{_error_suffix(data)}"
-    used = [duration_text(data.get("duration"))]
-    tokens = int(data.get("input_tokens") or 0), int(data.get("output_tokens") or 0)
-    if any(tokens):
-        used += [f"{tokens_text(*tokens)} tokens", cost_text(data.get("cost_usd"))]
-    number, status = data.get("number", 1), data.get("status", "ended")
-    return f"attempt {number} {status} ({', '.join(used)}){_error_suffix(data)}"
-
-
-def _log(data: dict[str, Any]) -> str:
-    fields = data.get("fields")
-    pairs = [f"{name}={value}" for name, value in fields.items()] if isinstance(fields, dict) else []
-    return "log: " + first_line(" ".join([str(data.get("message", "")), *pairs]))
-
-
-def _is_work(data: dict[str, Any]) -> bool:
-    return bool(data.get("purpose", Purpose.WORK) == Purpose.WORK)
-
-
-_LINES: dict[str, Callable[[dict[str, Any]], str | None]] = {
-    kinds.RUN_SUBMITTED: _submitted,
-    kinds.RUN_STARTED: lambda data: f"run started: {data.get('workflow', '')} {data.get('version', '')}".rstrip(),
-    kinds.RUN_CANCEL_REQUESTED: lambda _: "cancel requested",
-    kinds.RUN_FINISHED: lambda data: f"run {data.get('status', 'finished')}",
-    kinds.STEP_STARTED: _step_started,
-    kinds.STEP_FINISHED: lambda data: f"{data.get('status', 'finished')}{_error_suffix(data)}",
-    kinds.STEP_SKIPPED: lambda data: f"skipped: {data.get('reason', '')}",
-    kinds.ATTEMPT_QUEUED: _queued,
-    kinds.ATTEMPT_STARTED: _started,
-    kinds.ATTEMPT_FINISHED: _finished,
-    kinds.ATTEMPT_LOG: _log,
-    kinds.VERDICT: _verdict,
-    kinds.REMEDY: _remedy,
-}
-
-
-def _error_suffix(data: dict[str, Any]) -> str:
-    error = data.get("error")
-    message = error.get("message", "") if isinstance(error, dict) else error
-    return f": {first_line(message)}" if message else ""
-
-
-def first_line(text: Any, length: int = 160) -> str:
-    """The first line of a text, cut to `length` characters."""
-    line = next((part.strip() for part in str(text).splitlines() if part.strip()), "")
-    return line if len(line) <= length else line[: length - 1] + "…"

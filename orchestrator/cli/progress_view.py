@@ -7,22 +7,40 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.cli.progress import RunProgress, StepProgress, event_line
+from orchestrator.cli.event_lines import event_line
+from orchestrator.cli.progress import RunProgress, StepProgress
 from orchestrator.cli.quantities import between, cost_text, duration_text, plural, tokens_text
+from orchestrator.cli.questions_view import waiting_line
 from orchestrator.cli.statuses import status_text
-from orchestrator.domain.event import ATTEMPT_LOG, REMEDY, VERDICT, StoredEvent
+from orchestrator.domain import event as kinds
+from orchestrator.domain.event import StoredEvent
+
+if TYPE_CHECKING:
+    from orchestrator.store.questions import Question
 
 _REFRESH = 0.125
 _RECENT = 4
 _AROUND_TABLE = 9
+_MOST_ASKED = 5
 _MOST_TOLD = ("running", "failed", "cancelled")
+_TOLD = frozenset(
+    {
+        kinds.REMEDY,
+        kinds.ATTEMPT_LOG,
+        kinds.RUN_PAUSED,
+        kinds.RUN_RESUMED,
+        kinds.RUN_CHILD_STARTED,
+        kinds.HUMAN_ANSWERED,
+        kinds.HUMAN_EXPIRED,
+    }
+)
 
 
 class ProgressView(Protocol):
@@ -30,6 +48,10 @@ class ProgressView(Protocol):
 
     async def show(self, events: AsyncIterator[StoredEvent]) -> None:
         """Show every event until the run has finished."""
+        ...
+
+    def waiting(self, questions: Sequence[Question]) -> None:
+        """Show what waits for people at present, in the run and in those below it; called whenever that changes."""
         ...
 
 
@@ -41,32 +63,61 @@ class SilentView:
         async for _ in events:
             pass
 
+    def waiting(self, questions: Sequence[Question]) -> None:
+        """Say nothing."""
+
 
 class PlainView:
-    """One line an event, led by the seconds since the first one."""
+    """One line an event, led by the seconds since the first one.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        console: where they are printed.
+        tenant: as the person gave it, None where they did not.
+    """
+
+    def __init__(self, console: Console, tenant: str | None = None) -> None:
         self._console = console
+        self._tenant = tenant
+        self._first: float | None = None
+        self._told: set[tuple[object, ...]] = set()
 
     async def show(self, events: AsyncIterator[StoredEvent]) -> None:
         """Print every event that is worth a line."""
-        first: float | None = None
         async for stored in events:
-            first = stored.at if first is None else first
+            self._first = stored.at if self._first is None else self._first
             line = event_line(stored)
             if line is not None:
-                elapsed = max(0.0, stored.at - first)
-                self._console.print(f"{elapsed:8.2f}s  {line}", markup=False, soft_wrap=True)
+                self._print(stored.at, line)
+
+    def waiting(self, questions: Sequence[Question]) -> None:
+        """Print the questions that were not there before, each with the command that answers it."""
+        for question in questions:
+            if (identity := (question.run_id, question.attempt_id, question.asked_at)) not in self._told:
+                self._told.add(identity)
+                self._print(question.asked_at, waiting_line(question, self._tenant))
+
+    def _print(self, at: float, line: str) -> None:
+        elapsed = max(0.0, at - (at if self._first is None else self._first))
+        self._console.print(f"{elapsed:8.2f}s  {line}", markup=False, soft_wrap=True)
 
 
 class LiveView:
-    """A table of the steps that is drawn anew eight times a second and disappears at the end."""
+    """A table of the steps that is drawn anew eight times a second and disappears at the end.
 
-    def __init__(self, console: Console, *, title: str, steps: Sequence[str]) -> None:
+    Args:
+        console: the terminal.
+        title: above the table.
+        steps: in the order of the file.
+        tenant: as the person gave it, None where they did not.
+    """
+
+    def __init__(self, console: Console, *, title: str, steps: Sequence[str], tenant: str | None = None) -> None:
         self._console = console
         self._title = title
         self._progress = RunProgress(steps)
         self._recent: deque[str] = deque(maxlen=_RECENT)
+        self._tenant = tenant
+        self._waiting: Sequence[Question] = ()
 
     async def show(self, events: AsyncIterator[StoredEvent]) -> None:
         """Fold the events in as they come, and draw."""
@@ -81,14 +132,17 @@ class LiveView:
                     await drawing
 
     def fold(self, stored: StoredEvent) -> None:
-        """Take one event in; rejections, remedies and logs are also told as lines below the table."""
+        """Take one event in; rejections, remedies, logs and the like are also told as lines below the table."""
         self._progress.apply(stored)
-        told = stored.event.kind in {REMEDY, ATTEMPT_LOG} or (
-            stored.event.kind == VERDICT and not stored.event.data.get("passed")
-        )
+        rejected = stored.event.kind == kinds.VERDICT and not stored.event.data.get("passed")
+        told = rejected or stored.event.kind in _TOLD
         line = event_line(stored) if told else None
         if line is not None:
             self._recent.append(line)
+
+    def waiting(self, questions: Sequence[Question]) -> None:
+        """Take what waits for people at present; it stands below the table."""
+        self._waiting = questions
 
     async def _draw(self, live: Live) -> None:
         while True:
@@ -103,15 +157,23 @@ class LiveView:
             table.add_column(column, no_wrap=True, overflow="ellipsis")
         for column in ("items", "attempts", "verdicts", "cost", "time"):
             table.add_column(column, no_wrap=True, justify="right")
-        shown, rest = choose_steps(list(progress.steps.values()), self._console.height - _AROUND_TABLE)
+        asked = self._asked()
+        room = self._console.height - _AROUND_TABLE - len(asked)
+        shown, rest = choose_steps(list(progress.steps.values()), room)
         for step in shown:
             table.add_row(*_cells(step, now))
         lines: list[RenderableType] = [Text(self._title, style="bold"), table]
         if rest:
             lines.append(Text(rest, style="dim"))
         lines += [Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in self._recent]
+        lines += [Text(line, style="bold magenta") for line in asked]
         lines.append(self._total(now))
         return Group(*lines)
+
+    def _asked(self) -> list[str]:
+        lines = [waiting_line(question, self._tenant) for question in self._waiting[:_MOST_ASKED]]
+        more = len(self._waiting) - len(lines)
+        return [*lines, f"… and {more} more: orchestrator runs answer"] if more else lines
 
     def _total(self, now: float) -> Text:
         progress = self._progress
@@ -150,7 +212,7 @@ def _cells(step: StepProgress, now: float) -> list[RenderableType]:
     attempts = f"{step.attempts}" + (f" ({step.running} now)" if step.running else "")
     return [
         step.step,
-        status_text(step.status),
+        status_text(step.shown_status),
         Text(step.worker, style="dim"),
         items,
         attempts if step.attempts else "",

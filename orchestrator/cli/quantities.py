@@ -7,7 +7,7 @@ import uuid
 from datetime import datetime
 
 NOTHING = "-"
-_SHORT_ID = 13
+SHORT_ID = 13
 
 
 def duration_text(seconds: float | None) -> str:
@@ -58,7 +58,7 @@ def sum_costs(costs: list[float | None]) -> float | None:
 
 def short_id(run_id: uuid.UUID) -> str:
     """The first 13 characters of a run id: its millisecond, so that it stays unique to people."""
-    return str(run_id)[:_SHORT_ID]
+    return str(run_id)[:SHORT_ID]
 
 
 def run_argument(run_id: uuid.UUID, tenant: str | None) -> str:

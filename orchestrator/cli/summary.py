@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
-from orchestrator.cli.progress import place
+from orchestrator.cli.event_lines import place
 from orchestrator.cli.quantities import between, cost_text, duration_text, plural, run_argument, tokens_text
 from orchestrator.cli.remedies import remedy_for
 from orchestrator.cli.statuses import status_text
-from orchestrator.cli.tables import attempts_by_step, steps_table, usage_of
+from orchestrator.cli.tables import attempts_by_step, children_table, steps_table, usage_of
 from orchestrator.domain.attempt import Purpose
 from orchestrator.domain.outcome import ErrorInfo, Usage
 
@@ -33,6 +33,7 @@ def print_summary(console: Console, result: RunResult, trace: RunTrace, tenant: 
         console.print()
     console.print(steps_table(trace))
     console.print()
+    print_children(console, trace)
     heading = Text.assemble(("run ", "bold"), (str(run.id), "bold"), " ", status_text(result.status))
     console.print(heading, soft_wrap=True)
     tries = sum(attempt.purpose == Purpose.WORK for attempt in trace.attempts)
@@ -43,6 +44,13 @@ def print_summary(console: Console, result: RunResult, trace: RunTrace, tenant: 
     if result.status == "succeeded":
         print_output(console, result.output, hint=f"orchestrator runs show {named} --output")
     console.print(Text(f"trace: orchestrator trace {named}", style="dim"), soft_wrap=True)
+
+
+def print_children(console: Console, trace: RunTrace) -> None:
+    """Print the runs that steps of a run began, if there are any."""
+    if trace.children:
+        console.print(children_table(trace.children))
+        console.print()
 
 
 def _usage_text(usage: Usage) -> str:
@@ -140,7 +148,16 @@ def result_json(result: RunResult, trace: RunTrace) -> dict[str, Any]:
             }
             for step in sorted(trace.steps, key=lambda row: row.position)
         ],
+        "children": children_json(trace),
     }
+
+
+def children_json(trace: RunTrace) -> list[dict[str, Any]]:
+    """The runs that steps of a run began."""
+    return [
+        {"run_id": str(run.id), "step": run.parent_step, "workflow": run.workflow, "status": run.status}
+        for run in trace.children
+    ]
 
 
 def _rounded(seconds: float | None) -> float | None:

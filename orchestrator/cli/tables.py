@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.cli.progress import first_line
+from orchestrator.cli.event_lines import first_line
 from orchestrator.cli.quantities import (
     NOTHING,
     between,
@@ -21,7 +21,7 @@ from orchestrator.cli.quantities import (
     time_text,
     tokens_text,
 )
-from orchestrator.cli.statuses import status_text
+from orchestrator.cli.statuses import status_text, step_status
 from orchestrator.domain.attempt import Purpose
 from orchestrator.domain.identity import sha_label
 from orchestrator.domain.outcome import Usage
@@ -80,7 +80,7 @@ def steps_table(trace: RunTrace) -> Table:
         used = usage_of(tries)
         cells: list[str | Text] = [
             step.step,
-            status_text(step.status),
+            status_text(step_status(step.status, tries)),
             Text(step.worker, style="dim"),
             _items_text(step),
             str(sum(attempt.purpose == Purpose.WORK for attempt in tries)),
@@ -125,6 +125,22 @@ def runs_table(runs: Sequence[RunRow]) -> Table:
             Text(run.tenant, style="dim"),
             status_text(run.status),
             time_text(run.started_at or run.created_at),
+            duration_text(between(run.started_at, run.finished_at)),
+            tokens_text(run.input_tokens, run.output_tokens),
+            cost_text(run.cost_usd),
+        )
+    return table
+
+
+def children_table(children: Sequence[RunRow]) -> Table:
+    """One row a run that a step began, the oldest first."""
+    table = plain_table(("step", "run", "workflow", "status"), ("time", "tokens in → out", "cost"))
+    for run in children:
+        table.add_row(
+            run.parent_step or "",
+            short_id(run.id),
+            f"{run.workflow} {run.version}",
+            status_text(run.status),
             duration_text(between(run.started_at, run.finished_at)),
             tokens_text(run.input_tokens, run.output_tokens),
             cost_text(run.cost_usd),

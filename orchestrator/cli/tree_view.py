@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.cli.event_lines import first_line
 from orchestrator.cli.node import Node
-from orchestrator.cli.progress import first_line
 from orchestrator.cli.quantities import between, cost_text, duration_text, tokens_text
 from orchestrator.cli.statuses import SIGNS
 from orchestrator.cli.tree import Trouble

@@ -3,5 +3,6 @@
 from orchestrator.client.handle import RunHandle, RunResult, RunTrace
 from orchestrator.client.runs import ALL_TENANTS, AllTenants, Client
 from orchestrator.client.versions import PinnedRuns
+from orchestrator.store.questions import Question
 
-__all__ = ["ALL_TENANTS", "AllTenants", "Client", "PinnedRuns", "RunHandle", "RunResult", "RunTrace"]
+__all__ = ["ALL_TENANTS", "AllTenants", "Client", "PinnedRuns", "Question", "RunHandle", "RunResult", "RunTrace"]

@@ -1,25 +1,26 @@
-"""One run, seen from outside: its result, its events, its trace, and the wish that it end."""
+"""One run, seen from outside: its result, its events, its trace, answers to what it asks, and the wish that it end."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.client.finished import Finished
+from orchestrator.client.questions import find_question, give_answer, notify_owner
 from orchestrator.domain import event as events
 from orchestrator.domain.event import StoredEvent
-from orchestrator.domain.identity import ProcessId, RunId
+from orchestrator.domain.identity import RunId
 from orchestrator.domain.outcome import ErrorInfo, Usage
 from orchestrator.domain.payload import decode
 from orchestrator.domain.run import FINAL
 from orchestrator.domain.span import SpanRow
 from orchestrator.errors import Conflict, NotFound
-from orchestrator.queue import process_channel
-from orchestrator.store import Database, attempts, blobs, runs, spans, steps, verdicts
+from orchestrator.store import Database, attempts, blobs, children, notes, questions, runs, spans, steps, verdicts
 from orchestrator.store import events as event_store
 from orchestrator.store.attempts import AttemptRow
+from orchestrator.store.questions import Question
 from orchestrator.store.runs import RunRow
 from orchestrator.store.steps import StepRow
 from orchestrator.store.verdicts import VerdictRow
@@ -56,13 +57,20 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class RunTrace:
-    """Everything that is recorded of a run, as rows."""
+    """Everything that is recorded of a run, as rows.
+
+    Attributes:
+        children: the runs that its steps began; their own children are not among them.
+        notes: those events of it that no row tells: pauses, questions and answers of people, iterations.
+    """
 
     run: RunRow
     steps: list[StepRow]
     attempts: list[AttemptRow]
     verdicts: list[VerdictRow]
     spans: list[SpanRow]
+    children: list[RunRow] = field(default_factory=list)
+    notes: list[StoredEvent] = field(default_factory=list)
 
 
 class RunHandle:
@@ -78,6 +86,10 @@ class RunHandle:
         self.tenant = tenant
         self._database = database
         self._finished = finished
+
+    def child(self, run_id: RunId) -> RunHandle:
+        """A handle to a run that a step of this one began, without looking whether it exists."""
+        return RunHandle(run_id, self.tenant, self._database, self._finished)
 
     async def row(self) -> RunRow:
         """The run as it stands.
@@ -147,9 +159,35 @@ class RunHandle:
         if row.status in FINAL:
             raise Conflict(f"run {self.id} has {row.status} already; nothing is left to cancel")
         owner = await runs.request_cancel(self._database, self.id, tenant=self.tenant)
-        if owner is not None:
-            channel = process_channel(ProcessId(owner))
-            await self._database.execute("SELECT pg_notify($1, $2)", channel, str(self.id))
+        await notify_owner(self._database, owner, self.id)
+
+    async def questions(self) -> list[Question]:
+        """What waits for a person, in this run and in the runs below it, the oldest first."""
+        return await questions.open_questions(self._database, tenant=self.tenant, run_id=self.id)
+
+    async def answer(
+        self, *, value: Any, step: str | None = None, item: int | None = None, by: str | None = None
+    ) -> Question:
+        """Answer what a step asks, or what the run asks about its budget. The first answer counts.
+
+        Args:
+            value: plain JSON that fits the form of the question.
+            step: the step that asks, also one of a run below this one; "" for the budget. May be left out where only
+                one thing is asked, and where the run itself is paused.
+            item: of a `foreach`, where several of its items ask.
+            by: who answers, for the record.
+
+        Returns:
+            The question that is answered now.
+
+        Raises:
+            AnswerInvalid: the value does not fit the form; nothing is stored.
+            Conflict: several questions are meant, or it was answered already, it expired, or the run has ended.
+            NotFound: there is no such run or question.
+        """
+        question = await find_question(self._database, self.id, tenant=self.tenant, step=step, item=item)
+        await give_answer(self._database, question, value, by=by)
+        return question
 
     async def trace(self) -> RunTrace:
         """All rows of the run, for a tree, a table or a viewer."""
@@ -159,4 +197,6 @@ class RunHandle:
             await attempts.list_attempts(self._database, self.id, tenant=self.tenant),
             await verdicts.list_verdicts(self._database, self.id, tenant=self.tenant),
             await spans.list_spans(self._database, self.id, tenant=self.tenant),
+            await children.list_children(self._database, self.id, tenant=self.tenant),
+            await notes.list_notes(self._database, self.id, tenant=self.tenant),
         )

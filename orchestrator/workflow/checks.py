@@ -14,13 +14,17 @@ from orchestrator.workflow.expressions import Expressions
 from orchestrator.workflow.graph import cycle
 from orchestrator.workflow.problems import Problems
 from orchestrator.workflow.shapes import Shape, broad, words
-from orchestrator.workflow.step_reader import StepDraft
+from orchestrator.workflow.step_draft import StepDraft
 from orchestrator.workflow.step_shapes import StepShapes
 from orchestrator.workflow.suggestions import suggest
-from orchestrator.workflow.uses import EVERYWHERE, RUN_FIELDS, STEP_FIELDS, Checked, Use
+from orchestrator.workflow.uses import EVERYWHERE, STEP_FIELDS, Checked, Use
 
 CHECKER = Expressions()
-WANTED = {"BOOL": ("true or false", "boolean"), "LIST": ("a list", "array")}
+WANTED = {"BOOL": ("true or false", "boolean"), "LIST": ("a list", "array"), "STRING": ("text", "string")}
+ONLY_REPEAT = {
+    "previous": "only 'repeat.with' sees it",
+    "iteration": "only 'until' and 'repeat.with' see it",
+}
 TYPE_WORDS = {
     "INT": "a number",
     "DOUBLE": "a number",
@@ -34,13 +38,16 @@ TYPE_WORDS = {
 
 
 class ExpressionCheck:
-    """Checks expressions against the inputs and steps of one workflow."""
+    """Checks expressions against the inputs and steps of one workflow; `endings` are those of `finally`."""
 
-    def __init__(self, problems: Problems, shapes: StepShapes, steps: Dict[str, StepDraft]) -> None:
+    def __init__(
+        self, problems: Problems, shapes: StepShapes, steps: Dict[str, StepDraft], endings: Dict[str, StepDraft]
+    ) -> None:
         self.problems = problems
         self.inputs = shapes.inputs
         self.shapes = shapes
         self.steps = steps
+        self.endings = endings
 
     def all(self, uses: Iterable[Use], step: StepDraft | None = None) -> list[Checked]:
         """Check the expressions of a step, or of the outputs; returns the sound ones."""
@@ -67,8 +74,14 @@ class ExpressionCheck:
 
     def _types(self, use: Use, tree: Tree, step: StepDraft | None) -> None:
         types = ExpressionTypes(self.shapes.of_step, lambda *found: self._note(use, *found))
-        shape = types.shape(tree, self.shapes.names(step, use.scope.names))
+        shape = types.shape(tree, self.shapes.names(step, use.scope))
         self._fits(use, shape)
+        later = step.later_keys if step is not None else ()
+        for path in paths(use.expression) if later else ():
+            first = (path.root, *path.fields[:1])
+            if path.root in ("with", "input") and first[-1] in later and first not in types.tested:
+                message = f"'{'.'.join(first)}' is there from the second iteration on only"
+                self._note(use, path.start, message, f"write it under 'with' too, or ask has({'.'.join(first)})")
 
     def _fits(self, use: Use, shape: Shape | None) -> None:
         shape = shape and shape.resolved()
@@ -101,13 +114,14 @@ class ExpressionCheck:
             hint = "the step lists it under 'secrets' and its worker reads it with ctx.secret"
             self._note(use, path.start, "expressions cannot read secrets", hint)
         elif path.root not in seen:
-            self._note(use, path.start, f"unknown name '{path.root[:60]}'", suggest(path.root, seen))
+            hint = ONLY_REPEAT.get(path.root) or suggest(path.root, seen)
+            self._note(use, path.start, f"unknown name '{path.root[:60]}'", hint)
         elif path.root == "steps":
             self._step(use, path)
         elif path.root == "inputs":
             self._field(use, path, self.inputs, "unknown input")
         elif path.root == "run":
-            self._field(use, path, RUN_FIELDS, "unknown field of 'run':")
+            self._run(use, path)
         elif path.root == "with" and use.scope.with_keys is not None:
             self._field(use, path, use.scope.with_keys, "unknown field of 'with':")
 
@@ -116,17 +130,26 @@ class ExpressionCheck:
             name = path.fields[0]
             self._note(use, path.parts[0].start, f"{what} '{name[:60]}'", suggest(name, known))
 
+    def _run(self, use: Use, path: Path) -> None:
+        if path.fields[:1] == ("status",) and not use.scope.ending:
+            self._note(use, path.parts[0].start, "unknown field of 'run': 'status'", "only 'finally' sees it")
+        else:
+            self._field(use, path, use.scope.run_fields, "unknown field of 'run':")
+
     def _step(self, use: Use, path: Path) -> None:
         if not path.fields:
             self._note(use, path.start, "a step must be named", "write steps.NAME.output")
             return
         name, at = path.fields[0], path.parts[0].start
         if name == use.scope.step:
-            hint = "use 'output'" if "output" in use.scope.names else ""
+            known = use.scope.names & {"output", "previous"}
+            hint = "use 'output'" if "output" in known else "use 'previous.output'" if known else ""
             self._note(use, at, f"step '{name}' reads itself", hint)
-        elif name not in self.steps:
-            others = [step for step in self.steps if step != use.scope.step]
-            self._note(use, at, f"unknown step '{name[:60]}'", suggest(name, others))
+        elif name in self.endings and not use.scope.ending:
+            self._note(use, at, f"step '{name}' belongs to 'finally', which runs after all this")
+        elif name not in self.steps and name not in self.endings:
+            visible = {*self.steps, *(self.endings if use.scope.ending else ())}
+            self._note(use, at, f"unknown step '{name[:60]}'", suggest(name, visible - {use.scope.step}))
         elif len(path.fields) < 2:
             self._note(use, at, f"read a field of step '{name}'", "known: error, output, status")
         elif path.fields[1] not in STEP_FIELDS:
@@ -134,14 +157,22 @@ class ExpressionCheck:
             self._note(use, path.parts[1].start, f"a step has no '{field[:60]}'", suggest(field, STEP_FIELDS))
 
 
-def check_needs(problems: Problems, draft: StepDraft, steps: Dict[str, StepDraft]) -> None:
-    """Note every step in `needs` that does not exist, or is the step itself."""
+def check_needs(
+    problems: Problems, draft: StepDraft, steps: Dict[str, StepDraft], endings: Dict[str, StepDraft]
+) -> None:
+    """Note every step in `needs` that cannot be waited for: `endings` are those of `finally`."""
+    own, others = (endings, steps) if draft.scope.ending else (steps, endings)
     for name, (_, node) in draft.needs.items():
         if name == draft.id:
             problems.at(node, f"step '{name}' needs itself")
-        elif name not in steps:
-            others = [step for step in steps if step != draft.id]
-            problems.at(node, f"unknown step '{name[:60]}'", suggest(name, others))
+        elif name in own:
+            continue
+        elif name not in others:
+            problems.at(node, f"unknown step '{name[:60]}'", suggest(name, [step for step in own if step != draft.id]))
+        elif draft.scope.ending:
+            problems.at(node, f"step '{name}' has settled when 'finally' begins", "leave it out")
+        else:
+            problems.at(node, f"step '{name}' belongs to 'finally', which runs after all this")
 
 
 def check_cycle(problems: Problems, needs: Dict[str, Dict[str, object]], steps: Dict[str, StepDraft]) -> None:

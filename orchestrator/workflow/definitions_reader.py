@@ -10,19 +10,17 @@ from orchestrator.workflow.language import API, MODEL, USED
 from orchestrator.workflow.model import ModelTier
 from orchestrator.workflow.policy_reader import read_policies
 from orchestrator.workflow.problems import Problems
-from orchestrator.workflow.reading import ID, ID_MEANS, Definition, Reading, why_unreadable
+from orchestrator.workflow.reading import ID, ID_MEANS, Definition, Reading, circle
 from orchestrator.workflow.uses import Scope, Uses
 from orchestrator.workflow.validate_reader import read_definition
-from orchestrator.workflow.yaml_nodes import LONGEST_TEXT, Node, read_yaml
-
-MOST_USED = 100
+from orchestrator.workflow.yaml_nodes import Node, read_yaml
 
 
 def read_definitions(reading: Reading, fields: Fields, trail: tuple[Path, ...] = ()) -> None:
     """The definitions of one file into `reading`; first those of the files that it uses."""
     if (node := fields.node("use")) is not None:
         for item in as_items(reading.problems, node, "'use'", "write [./shared/policies.yaml]") or ():
-            _use(reading, item, trail or _trail(reading))
+            _use(reading, item, trail or reading.trail[-1:])
     if (node := fields.node("models")) is not None:
         _models(reading, node)
     if (node := fields.node("policies")) is not None:
@@ -31,38 +29,23 @@ def read_definitions(reading: Reading, fields: Fields, trail: tuple[Path, ...] =
         _validators(reading, node)
 
 
-def _trail(reading: Reading) -> tuple[Path, ...]:
-    """The workflow file itself: the first of the files that lead to the one that is read."""
-    if reading.folder is None:
-        return ()
-    return ((reading.folder / Path(reading.problems.file).name).resolve(),)
-
-
 def _use(reading: Reading, node: Node, trail: tuple[Path, ...]) -> None:
     """Read one file that is used, unless it has been read."""
     problems = reading.problems
     name = as_text(problems, node, "a file to use")
     if name is None:
         return
-    if reading.folder is None:
-        problems.at(node, "'use' needs a workflow file that it can be relative to")
+    path = reading.other_file(node, name, "'use'")
+    if path is None:
         return
-    try:
-        path = (reading.folder / name).resolve()
-        if path in trail:
-            circle = " → ".join(step.name for step in (*trail[trail.index(path) :], path))
-            problems.at(node, f"files use each other: {circle}")
-            return
-        if path in reading.used:
-            return
-        if len(reading.used) >= MOST_USED:
-            problems.at(node, f"more than {MOST_USED} files are used")
-            return
-        reading.used.add(path)
-        with path.open(encoding="utf-8") as stream:
-            text = stream.read(LONGEST_TEXT + 1)
-    except (OSError, ValueError, RuntimeError) as error:
-        problems.at(node, f"cannot read '{name[:200]}': {why_unreadable(error)}")
+    if path in trail:
+        problems.at(node, f"files use each other: {circle(trail, path)}")
+        return
+    if path in reading.used:
+        return
+    reading.used.add(path)
+    text = reading.text_of(node, name, path)
+    if text is None:
         return
     found = Problems(str(Path(problems.file).parent / name), text, problems.found)
     _read_used(replace(reading, problems=found, folder=path.parent), text, (*trail, path))

@@ -14,7 +14,7 @@ from typing import Any
 from orchestrator.workflow import language, schema_reader
 from orchestrator.workflow.durations import FORM
 from orchestrator.workflow.fields import NOT_NAMES
-from orchestrator.workflow.language import KINDS, PROMPT_FILE, STEP, WORKFLOW, Section, list_of, shared
+from orchestrator.workflow.language import KINDS, PROMPT_FILE, STEP, WORKFLOW, Key, Section, list_of, shared
 from orchestrator.workflow.model import OUTCOMES
 from orchestrator.workflow.reading import ID, IDENTIFIER, POOL
 
@@ -31,6 +31,10 @@ SECTIONS = {
     "remedy": language.REMEDY,
     "rule": language.RULE,
     "foreach": language.FOREACH,
+    "repeat": language.REPEAT,
+    "budget": language.BUDGET,
+    "expires": language.EXPIRES,
+    "run_timeout": language.RUN_TIMEOUT,
     "prompt_file": PROMPT_FILE,
 }
 Schema = dict[str, Any]
@@ -67,13 +71,18 @@ def _section(section: Section) -> Schema:
 
 
 def _step() -> Schema:
-    """A step: the keys of all kinds for completion, then for each kind what it needs and what it does not take."""
+    """A step: the keys of all kinds for completion, then for each kind what it needs and what it does not take.
+
+    Where kinds take different values for a key, the first kind's are the widest.
+    """
     kinds = {"kind": {**language.one_of(*KINDS), "description": STEP.keys["kind"].says}}
-    every = {name: key for section in KINDS.values() for name, key in section.keys.items()}
-    schema = _section(Section({**STEP.keys, **every}))
+    every: dict[str, Key] = {}
+    for section in KINDS.values():
+        every = {**section.keys, **every}
+    schema = _section(Section({**STEP.keys, **every}, rules=STEP.rules))
     schema["properties"].update(kinds)
     schema["required"] = ["kind"]
-    schema["allOf"] = [_kind(kind, section, every) for kind, section in KINDS.items()]
+    schema["allOf"] += [_kind(kind, section, every) for kind, section in KINDS.items()]
     return schema
 
 

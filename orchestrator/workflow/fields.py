@@ -129,6 +129,18 @@ class Fields:
             return None
         return float(value)
 
+    def amount(self, key: str) -> float | None:
+        """A number above zero, within the bound of its key."""
+        node = self.node(key)
+        if node is None:
+            return None
+        value = node.value if isinstance(node, Scalar) else None
+        most = self.section.keys[key].takes["maximum"]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
+            self.problems.at(node, f"'{key}' must be a number above 0, {most:,} at most")
+            return None
+        return float(value)
+
     def choice(self, key: str) -> str | None:
         """One of the words that its key takes."""
         node = self.node(key)
@@ -146,11 +158,11 @@ class Fields:
         node = self.node(key)
         return None if node is None else as_duration(self.problems, node, f"'{key}'")
 
-    def forbid(self, keys: Sequence[str], why: str) -> None:
+    def forbid(self, keys: Sequence[str], why: str, suggestion: str = "") -> None:
         """Note each of the keys that is given although it has no meaning here."""
         for key in keys:
             if key in self.mapping.entries:
-                self.problems.at(self.mapping.keys[key], f"'{key}' {why}")
+                self.problems.at(self.mapping.keys[key], f"'{key}' {why}", suggestion)
 
 
 def as_duration(problems: Problems, node: Node, what: str) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchestrator.domain.history import StepHistory
 
@@ -16,11 +16,24 @@ class Figure:
         value: None where it is not known.
         source: where it comes from, or why it is not known; for people.
         each: it is for one item of a `foreach` whose number of items is not known.
+        more: what every item adds to it, for the steps of a child run whose number of items is not known.
     """
 
     value: float | None
     source: str
     each: bool = False
+    more: tuple[tuple[str, float], ...] = ()
+
+    def times(self, count: int, source: str) -> Figure:
+        """So many of it; of none, nothing."""
+        more = tuple((step, value * count) for step, value in self.more if value and count)
+        return replace(self, value=None if self.value is None else self.value * count, source=source, more=more)
+
+    def plus(self, other: Figure) -> Figure:
+        """Both together, for the same items; not known if either is not known."""
+        known = self.value is not None and other.value is not None
+        value = (self.value or 0) + (other.value or 0) if known else None
+        return replace(self, value=value, each=self.each or other.each, more=(*self.more, *other.more))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +42,8 @@ class Total:
 
     Attributes:
         value: what is known of it, None where nothing is.
-        each: what every item adds, for the steps whose number of items is not known.
+        each: what every item adds, for the steps whose number of items is not known; `review/search` is the step
+            `search` of the run that `review` starts.
         missing: steps of which nothing is known.
     """
 
@@ -48,7 +62,13 @@ class Total:
                 each.append((step, figure.value))
             else:
                 known.append(figure.value)
+            each += [(f"{step}/{inner}", value) for inner, value in figure.more]
         return cls(sum(known) if known or not missing else None, tuple(each), tuple(missing))
+
+    @property
+    def whole(self) -> float | None:
+        """The value, None where it is not all."""
+        return None if self.each or self.missing else self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +110,7 @@ class Facts:
         models: by tier; an agent without a tier gets the first.
         timeouts: the attempt timeout that a worker or validator declares, in seconds, by its name.
         history: by step.
+        callees: the same of the workflows that child runs carry out, by their names.
         bytes_per_token, tokens_per_message: how a prompt's tokens are guessed from its size.
         capped_tokens: an answer's limit under a price cap, where the tier sets none.
         tenant: whose run it would be.
@@ -98,6 +119,7 @@ class Facts:
     models: Mapping[str, ModelFacts] = field(default_factory=dict)
     timeouts: Mapping[str, float | None] = field(default_factory=dict)
     history: Mapping[str, StepHistory] = field(default_factory=dict)
+    callees: Mapping[str, Mapping[str, StepHistory]] = field(default_factory=dict)
     bytes_per_token: int = 3
     tokens_per_message: int = 8
     capped_tokens: int = 8_192
@@ -112,6 +134,10 @@ class Facts:
         """The past of a step, as long as the same worker carried it out."""
         found = self.history.get(step)
         return found if found is not None and found.worker == worker else None
+
+    def of_callee(self, workflow: str) -> Facts:
+        """What is known for a child run of the workflow of that name."""
+        return replace(self, history=self.callees.get(workflow, {}))
 
 
 def runs_text(count: int) -> str:

@@ -6,20 +6,24 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from orchestrator.workflow.model import Workflow
+    from orchestrator.workflow.model import StepSpec, Workflow
 
 
 def waves(workflow: Workflow) -> list[list[str]]:
+    """The waves of a workflow's steps, those of `finally` aside."""
+    return waves_of(workflow.steps)
+
+
+def waves_of(steps: Mapping[str, StepSpec]) -> list[list[str]]:
     """Steps by how far they stand from the beginning; the steps of one wave do not wait for each other.
 
     A step starts as soon as its own needs have settled: waves are for showing, not for running.
     """
     depths: dict[str, int] = {}
-    for name in ordered({step.id: step.needs for step in workflow.steps.values()}):
-        needs = workflow.steps[name].needs
-        depths[name] = 1 + max((depths[other] for other in needs), default=-1)
+    for name in ordered({step.id: step.needs for step in steps.values()}):
+        depths[name] = 1 + max((depths[other] for other in steps[name].needs if other in steps), default=-1)
     found: list[list[str]] = [[] for _ in range(1 + max(depths.values(), default=-1))]
-    for name in workflow.steps:
+    for name in steps:
         found[depths[name]].append(name)
     return found
 

@@ -10,6 +10,9 @@ from orchestrator.workflow.expression_types import path_of
 from orchestrator.workflow.model import OUTCOMES
 
 ANY = frozenset(OUTCOMES)
+ENDINGS = (*OUTCOMES, "cancelled")
+"""What a step can have become when `finally` begins."""
+
 Known = Mapping[str, frozenset[str]]
 """For some steps the outcomes that are still possible; for all others any is."""
 
@@ -77,7 +80,7 @@ def _tested(tree: Tree, known: Known, *, truth: bool) -> Known:
         return known
     said = frozenset(word.text for word in words)
     holds = truth != (tree.text == "!=")
-    return narrow(known, path[1], said if holds else ANY - said)
+    return narrow(known, path[1], said if holds else frozenset(ENDINGS) - said)
 
 
 def _any_of(several: list[Known]) -> Known:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.domain.policy import ErrorRule, Remedy, RemedyKind, RetryPolicy, RuleKind
-from orchestrator.domain.worker import AGENT_WORKER, VALIDATOR_POOL
+from orchestrator.domain.worker import AGENT_WORKER, HUMAN_WORKER, RUN_WORKER, UNCLAIMED, VALIDATOR_POOL
 
 if TYPE_CHECKING:
     from orchestrator.workflow.model import StepSpec
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Who would carry an attempt out; `model` is a tier, None for a worker."""
+    """Who would carry an attempt out; `model` is a tier, None for a worker; `pool` is empty for a person or a run."""
 
     worker: str
     pool: str
@@ -24,7 +24,8 @@ class Target:
     def escalated(self, to: Remedy | ErrorRule) -> Target:
         """The target after an escalation: what it does not name stays."""
         worker = to.worker or self.worker
-        return Target(worker, to.pool or self.pool, (to.model or self.model) if worker == AGENT_WORKER else None)
+        pool = "" if worker in UNCLAIMED else to.pool or self.pool
+        return Target(worker, pool, (to.model or self.model) if worker == AGENT_WORKER else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,15 @@ class Rung:
     rounds: int
     targets: tuple[Target, ...]
 
+    @property
+    def workers(self) -> frozenset[str]:
+        """The names of its targets."""
+        return frozenset(target.worker for target in self.targets)
+
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """All rungs of one item, in their order.
+    """All rungs of one item, in their order; of one iteration, where the step repeats.
 
     Attributes:
         tries: attempts of one round at most, the first included.
@@ -60,10 +66,24 @@ class Ladder:
         """Outputs at most."""
         return sum(rung.rounds for rung in self.rungs)
 
+    def tries_on(self, rung: Rung) -> int:
+        """Attempts of one of the rung's rounds at most: a person is asked once, not again after an error."""
+        return 1 if rung.workers == {HUMAN_WORKER} else self.tries
+
     @property
     def work(self) -> int:
-        """Attempts of one item at most, validators aside."""
-        return self.rounds * self.tries
+        """Attempts of one item that a worker carries out, at most; validators aside."""
+        return sum(rung.rounds * self.tries for rung in self.rungs if rung.workers - UNCLAIMED)
+
+    @property
+    def runs(self) -> int:
+        """Child runs of one item at most."""
+        return sum(rung.rounds * self.tries for rung in self.rungs if RUN_WORKER in rung.workers)
+
+    @property
+    def asks(self) -> int:
+        """Questions to people for one item at most."""
+        return sum(rung.rounds for rung in self.rungs if HUMAN_WORKER in rung.workers)
 
     @property
     def verdicts(self) -> int:
@@ -101,16 +121,32 @@ def waits_of(retry: RetryPolicy) -> float:
 
 
 def attempts_by_pool(spec: StepSpec) -> dict[str, int]:
-    """Attempts of one item at most in each pool; where one of several pools would serve a rung, each counts it."""
+    """Attempts of one item and iteration at most in each pool.
+
+    Where one of several pools would serve a rung, each counts it.
+    """
     ladder, found = ladder_of(spec), dict[str, int]()
     for rung in ladder.rungs:
-        for pool in dict.fromkeys(target.pool for target in rung.targets):
+        for pool in dict.fromkeys(target.pool for target in rung.targets if target.worker not in UNCLAIMED):
             found[pool] = found.get(pool, 0) + rung.rounds * ladder.tries
     for validator in spec.validators:
         if validator.worker is not None:
             pool = validator.pool or VALIDATOR_POOL
             found[pool] = found.get(pool, 0) + ladder.rounds * ladder.tries
     return found
+
+
+def at_most(spec: StepSpec) -> str:
+    """What one item may come to, in words: `12 attempts, 3 iterations at most`."""
+    ladder = ladder_of(spec)
+    counts = [(ladder.runs, "child run"), (ladder.work, "attempt"), (ladder.asks, "question")]
+    parts = [f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts if count]
+    return ", ".join([*parts, *([f"{spec.repeat.max} iterations"] if spec.repeat is not None else [])]) + " at most"
+
+
+def one_iteration(spec: StepSpec) -> str:
+    """What is added to the source of a figure that takes a repeated step to be done after its first iteration."""
+    return f", one iteration of {spec.repeat.max} at most" if spec.repeat is not None else ""
 
 
 def _closed(targets: Iterable[Target], rules: Iterable[ErrorRule]) -> tuple[Target, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.domain.budget import OnExceed
 from orchestrator.domain.outcome import INFRASTRUCTURE_ERRORS
 from orchestrator.domain.policy import RemedyKind, RuleKind
 
@@ -66,6 +67,11 @@ def number(least: float, most: float) -> Takes:
     return {"type": "number", "minimum": least, "maximum": most}
 
 
+def amount(most: float) -> Takes:
+    """A number above zero."""
+    return {"type": "number", "exclusiveMinimum": 0, "maximum": most}
+
+
 def one_of(*words: str) -> Takes:
     """One of a few words."""
     return {"enum": [str(word) for word in words]}
@@ -100,10 +106,9 @@ TARGET = {
 ESCALATES: tuple[Takes, ...] = (
     {
         "if": {"required": ["do"], "properties": {"do": {"const": "escalate"}}},
-        "then": {"oneOf": [{"required": ["model"]}, {"required": ["worker"]}]},
+        "then": {"oneOf": [{"required": [key]} for key in TARGET]},
         "else": {"properties": dict.fromkeys(TARGET, False)},
     },
-    {"properties": {"to": False}},
 )
 ONE_CHECK: Takes = {"oneOf": [{"required": ["expr"]}, {"required": ["worker"]}]}
 CHECK_KEYS: tuple[Takes, ...] = (
@@ -172,7 +177,28 @@ FOREACH = Section({
     "on_item_error": Key(one_of("fail", "collect"), "Fail the step, or collect {ok, value, error}. Default: fail."),
     "min_success": Key(number(0, 1), "With collect: the fraction of items that must succeed. Default: 0."),
 }, rules=(only_where("on_item_error", ["collect"], ["min_success"]),))  # fmt: skip
+REPEAT = Section({
+    "until": Key(CONDITION, "A CEL expression over output and iteration that ends it when true.", required=True),
+    "max": Key(whole(1, 1_000), "How many iterations at most; when none is left, the step has failed.", required=True),
+    "with": Key({"type": "object"}, "What is put over 'with' from the second iteration on; sees previous.output."),
+})  # fmt: skip
+LIMITS = {
+    "usd": Key(amount(1_000_000), "USD. Default: no limit."),
+    "tokens": Key(whole(1, 10**12), "Tokens, read and written together. Default: no limit."),
+    "wall": Key(DURATION, "Time, but for the time in which the run waits for people only. Default: no limit."),
+}
+BUDGET = Section({
+    **LIMITS,
+    "on_exceed": Key(one_of(*OnExceed), "Ask a person whether to go on, or fail. Default: pause."),
+}, rules=({"anyOf": [{"required": [key]} for key in LIMITS]},))  # fmt: skip
+EXPIRES = Section({
+    "after": Key(DURATION, "How long a person has to answer.", required=True),
+    "then": Key(one_of("fail", "skip"), "What becomes of the step then. Default: fail."),
+})  # fmt: skip
 PROMPT_FILE = Section({"file": Key(TEXT, "A text file, relative to the workflow file.", required=True)})
+RUN_TIMEOUT = Section({
+    "total": Key(DURATION, "For the step with all its child runs, from when it was ready. Default: none."),
+})  # fmt: skip
 
 STEP = Section({
     "kind": Key({}, "What the step is.", required=True),
@@ -181,24 +207,44 @@ STEP = Section({
     "when": Key(CONDITION, "A CEL expression; where it is false the step is skipped. Default: true."),
     "with": Key({"type": "object"}, "The input; its text may hold ${{ … }}."),
     "foreach": Key(shared("foreach"), "One item for every element of a list."),
-    "output": Key(shared("schema"), "A JSON Schema that the output must fit."),
     "validate": Key(list_of(shared("step_validator")), "Checks of every output, in order."),
     "on_invalid": Key(list_of(shared("remedy")), "What to do about a bad output, in order. Default: fail."),
+    "on_error": Key(list_of(shared("rule")), "What to do about an error after the retries. Default: fail."),
+    "priority": Key(whole(-1_000_000, 1_000_000), "Higher goes first. Default: 0."),
+}, rules=({"not": {"required": ["foreach", "repeat"]}},))  # fmt: skip
+WORK = Section({
+    "output": Key(shared("schema"), "A JSON Schema that the output must fit."),
+    "repeat": Key(shared("repeat"), "Again until the output is good enough."),
     "policy": Key(TEXT, "The name of a policy."),
     **POLICY.keys,
-    "on_error": Key(list_of(shared("rule")), "What to do about an error after the retries. Default: fail."),
+})  # fmt: skip
+CLAIMED = Section({
     "secrets": Key(list_of(shared("identifier")), "Those of the workflow's secrets that the worker may read."),
     "pool": Key(shared("pool"), "The pool that runs it. Default: the worker's own."),
-    "priority": Key(whole(-1_000_000, 1_000_000), "Higher goes first. Default: 0."),
     "idempotency_key": Key(TEXT, "A template; what the worker's effects are kept under."),
 })  # fmt: skip
 PROMPT = shared("prompt")
 KINDS: Mapping[str, Section] = {
-    "worker": Section({"worker": Key(TEXT, "The name of a registered worker.", required=True)}),
+    "worker": Section({
+        "worker": Key(TEXT, "The name of a registered worker.", required=True), **WORK.keys, **CLAIMED.keys,
+    }),
     "agent": Section({
         "model": Key(TEXT, "A tier of the workflow's models or of configs/models.yaml. Default: defaults.model."),
         "prompt": Key(PROMPT, "What the model is asked; sees with.x.", required=True),
         "system": Key(PROMPT, "What the model is told about itself."),
+        **WORK.keys,
+        **CLAIMED.keys,
+    }),
+    "workflow": Section({
+        "uses": Key(TEXT, "A workflow file, relative to this one; 'with' has its inputs.", required=True),
+        "budget": Key(shared("budget"), "What each child run may use. Default: what its own file says."),
+        **WORK.keys,
+        "timeout": Key(shared("run_timeout"), "How long the step may take."),
+    }),
+    "human": Section({
+        "form": Key(shared("schema"), "A JSON Schema that a person's answer must fit.", required=True),
+        "assignee": Key(TEXT, "A template; who is asked. Default: anybody."),
+        "expires": Key(shared("expires"), "What becomes of the step when nobody answers. Default: it waits."),
     }),
 }  # fmt: skip
 NAMED = {
@@ -208,6 +254,7 @@ NAMED = {
     "validators": Key(by_name(shared("validator")), "Named validators, for validate."),
 }
 USED = Section({"api": Key(one_of(API), "The version of the language.", required=True), **NAMED})
+STEPS: Takes = {**by_name(shared("step")), "minProperties": 1}
 WORKFLOW = Section({
     "api": Key(one_of(API), "The version of the language.", required=True),
     "name": Key(shared("id"), "What the workflow is called.", required=True),
@@ -220,5 +267,7 @@ WORKFLOW = Section({
     "secrets": Key(list_of(shared("identifier")), "The names of all secrets that steps ask for."),
     **NAMED,
     "defaults": Key(shared("defaults"), "What steps have where they say nothing else."),
-    "steps": Key({**by_name(shared("step")), "minProperties": 1}, "The steps, by name.", required=True),
+    "budget": Key(shared("budget"), "What a run may use, child runs included. Default: no limit."),
+    "steps": Key(STEPS, "The steps, by name.", required=True),
+    "finally": Key(STEPS, "Steps that run once all the others have settled, however that was."),
 })  # fmt: skip

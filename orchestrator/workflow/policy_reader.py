@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.domain.outcome import INFRASTRUCTURE_ERRORS
 from orchestrator.domain.policy import Backoff, ErrorRule, Remedy, RemedyKind, RetryPolicy, RuleKind, Timeouts
-from orchestrator.domain.worker import DEFAULT_POOL, WorkerCard, WorkerKind
-from orchestrator.workflow.fields import NOT_YET, Fields, as_duration, as_items, as_mapping, as_text
-from orchestrator.workflow.language import BACKOFF, POLICY, REMEDY, RETRY, RULE, TIMEOUT
+from orchestrator.domain.worker import DEFAULT_POOL, HUMAN_WORKER, WorkerCard, WorkerKind
+from orchestrator.workflow.fields import Fields, as_duration, as_items, as_mapping, as_text
+from orchestrator.workflow.language import BACKOFF, POLICY, REMEDY, RETRY, RULE, TARGET, TIMEOUT
 from orchestrator.workflow.problems import Problems
 from orchestrator.workflow.reading import Reading
 from orchestrator.workflow.suggestions import suggest
@@ -18,6 +19,14 @@ from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar
 
 Layer = dict[str, dict[str, Any]]
 """The `retry` and `timeout` of one place, only the fields that are written there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """Whom a step can be handed to: why not to another model, why not to a person; empty where it can."""
+
+    model: str = ""
+    person: str = ""
 
 
 def read_layer(problems: Problems, fields: Fields) -> Layer:
@@ -40,6 +49,18 @@ def join_layers(layers: Iterable[Layer], card: WorkerCard | None) -> tuple[Retry
         backoff |= layer.get("retry", {}).get("backoff", {})
         timeout |= layer.get("timeout", {})
     return RetryPolicy(**{**retry, "backoff": Backoff(**backoff)}), Timeouts(**timeout)
+
+
+def read_run_timeout(problems: Problems, fields: Fields) -> Layer:
+    """`timeout` of a step that runs a workflow: only the whole of it has one."""
+    layer = read_layer(problems, fields)
+    node = fields.node("timeout")
+    if isinstance(node, Scalar) and layer.get("timeout"):
+        problems.at(node, "the attempts of a child run have timeouts of their own", f"write {{total: {node.text}}}")
+    elif isinstance(node, Mapping):
+        below = Fields(problems, node, "'timeout'", known=TIMEOUT)
+        below.forbid(("attempt", "idle"), "does not go with kind 'workflow'", "write 'total'")
+    return layer
 
 
 def read_policies(reading: Reading, node: Node) -> None:
@@ -68,7 +89,7 @@ def read_policy_name(reading: Reading, fields: Fields) -> Layer:
     return reading.policies.get(name, {})
 
 
-def read_on_invalid(reading: Reading, node: Node, *, agent: bool) -> tuple[Remedy, ...]:
+def read_on_invalid(reading: Reading, node: Node, handover: Handover) -> tuple[Remedy, ...]:
     """The remedies for bad output, in order."""
     remedies: list[Remedy] = []
     for item in as_items(reading.problems, node, "'on_invalid'", "write - {do: revise}") or ():
@@ -77,13 +98,13 @@ def read_on_invalid(reading: Reading, node: Node, *, agent: bool) -> tuple[Remed
             continue
         if remedies and remedies[-1].kind in (RemedyKind.CONTINUE, RemedyKind.FAIL):
             reading.problems.at(item, f"never tried: '{remedies[-1].kind}' before it ends the matter")
-        remedy = _remedy(reading, mapping, agent=agent)
+        remedy = _remedy(reading, mapping, handover)
         if remedy is not None:
             remedies.append(remedy)
     return tuple(remedies)
 
 
-def read_on_error(reading: Reading, uses: Uses, node: Node, scope: Scope, *, agent: bool) -> tuple[ErrorRule, ...]:
+def read_on_error(reading: Reading, uses: Uses, node: Node, scope: Scope, handover: Handover) -> tuple[ErrorRule, ...]:
     """The rules for errors, in order."""
     rules: list[ErrorRule] = []
     for item in as_items(reading.problems, node, "'on_error'", "write - {do: continue}") or ():
@@ -92,7 +113,7 @@ def read_on_error(reading: Reading, uses: Uses, node: Node, scope: Scope, *, age
             continue
         if rules and not rules[-1].condition:
             reading.problems.at(item, "never applied: the entry before it has no 'if' and takes every error")
-        rule = _rule(reading, uses, mapping, scope.plus("error"), agent=agent)
+        rule = _rule(reading, uses, mapping, scope.plus("error"), handover)
         if rule is not None:
             rules.append(rule)
     return tuple(rules)
@@ -152,7 +173,7 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _remedy(reading: Reading, mapping: Mapping, *, agent: bool) -> Remedy | None:
+def _remedy(reading: Reading, mapping: Mapping, handover: Handover) -> Remedy | None:
     problems = reading.problems
     fields = Fields(problems, mapping, "'on_invalid'", known=REMEDY)
     fields.require("do")
@@ -163,11 +184,11 @@ def _remedy(reading: Reading, mapping: Mapping, *, agent: bool) -> Remedy | None
     times = fields.integer("times") or 1
     if kind in (RemedyKind.CONTINUE, RemedyKind.FAIL):
         fields.forbid(("times",), f"has no meaning with '{word}'")
-    target = _target(reading, fields, escalates=kind is RemedyKind.ESCALATE, agent=agent)
+    target = _target(reading, fields, handover, escalates=kind is RemedyKind.ESCALATE)
     return None if target is None else Remedy(kind, times, **target)
 
 
-def _rule(reading: Reading, uses: Uses, mapping: Mapping, scope: Scope, *, agent: bool) -> ErrorRule | None:
+def _rule(reading: Reading, uses: Uses, mapping: Mapping, scope: Scope, handover: Handover) -> ErrorRule | None:
     problems = reading.problems
     fields = Fields(problems, mapping, "'on_error'", known=RULE)
     fields.require("do")
@@ -180,30 +201,29 @@ def _rule(reading: Reading, uses: Uses, mapping: Mapping, scope: Scope, *, agent
         return None
     if word != RuleKind.CONTINUE:
         fields.forbid(("output",), "goes with 'do: continue' only")
-    target = _target(reading, fields, escalates=word == RuleKind.ESCALATE, agent=agent)
+    target = _target(reading, fields, handover, escalates=word == RuleKind.ESCALATE)
     return None if target is None else ErrorRule(RuleKind(word), text, value, **target)
 
 
-def _target(reading: Reading, fields: Fields, *, escalates: bool, agent: bool) -> dict[str, Any] | None:
+def _target(reading: Reading, fields: Fields, handover: Handover, *, escalates: bool) -> dict[str, Any] | None:
     """Where an escalation goes; nothing for what does not escalate, None after a mistake."""
     problems = reading.problems
     if not escalates:
-        fields.forbid(("model", "worker", "to"), "goes with 'do: escalate' only")
+        fields.forbid(tuple(TARGET), "goes with 'do: escalate' only")
         return {}
-    if (person := fields.node("to")) is not None:
-        word = fields.choice("to")
-        if word is not None:
-            problems.at(person, f"escalation to a person {NOT_YET}")
+    given = [(key, node) for key in TARGET if (node := fields.node(key)) is not None]
+    if len(given) != 1:
+        if given or all(map(fields.lacks, TARGET)):
+            problems.at(fields.mapping, "'escalate' needs one of 'model', 'worker' and 'to'")
         return None
-    model, worker = fields.node("model"), fields.node("worker")
-    if (model is None) == (worker is None):
-        problems.at(fields.mapping, "'escalate' needs either 'model' or 'worker'")
+    ((key, node),) = given
+    why_not = {"model": handover.model, "to": handover.person}.get(key)
+    if why_not:
+        problems.at(node, why_not, "escalate to a worker" if key == "model" else "")
         return None
-    if model is not None:
-        if not agent:
-            problems.at(model, "only an agent can be handed to another model", "escalate to a worker")
-            return None
-        return {"model": reading.model(model)[0]}
-    assert worker is not None
-    name, card = reading.card(worker, WorkerKind.WORKER)
+    if key == "model":
+        return {"model": reading.model(node)[0]}
+    if key == "to":
+        return None if fields.choice("to") is None else {"worker": HUMAN_WORKER, "pool": ""}
+    name, card = reading.card(node, WorkerKind.WORKER)
     return {"worker": name, "pool": card.pool if card else DEFAULT_POOL}

@@ -16,6 +16,9 @@ from orchestrator.workflow.templates import template_of, text_of
 RUN_ID = "00000000-0000-0000-0000-000000000000"
 """As long as any run's id: what stands for it in the size of a prompt."""
 
+LONGEST_STATUS = "succeeded"
+"""No status of a run is longer: what stands for it in the size of a prompt of `finally`."""
+
 MOST_RENDERED = 200
 """Items whose prompts are rendered; the others are taken to be like these on average."""
 
@@ -67,6 +70,21 @@ class Preview:
             return Known(True, True)
         return self._value(spec.when, self._scope)
 
+    def assignee(self, spec: StepSpec) -> Known:
+        """Who would be asked; an empty text where nobody is named."""
+        return self._filled(spec.assignee or "", self._scope)
+
+    def with_(self, spec: StepSpec) -> tuple[dict[str, Any], dict[str, Known]]:
+        """The parts of a step's `with` that are the same for every item and iteration, and those that are not known."""
+        found = {key: self._filled(template, self._scope) for key, template in self._lasting(spec).items()}
+        unknown = {key: known for key, known in found.items() if not known.sure}
+        return {key: known.value for key, known in found.items() if known.sure}, unknown
+
+    def _lasting(self, spec: StepSpec) -> dict[str, Any]:
+        """The step's `with` without what `repeat.with` puts over it in later iterations."""
+        overlaid = spec.repeat.with_ if spec.repeat is not None and spec.repeat.max > 1 else {}
+        return {key: template for key, template in spec.with_.items() if key not in overlaid}
+
     def items(self, spec: StepSpec) -> Known:
         """The list of a `foreach`."""
         assert spec.foreach is not None
@@ -84,13 +102,14 @@ class Preview:
         """
         schema = json.dumps(spec.output, ensure_ascii=False, separators=(",", ":")) if spec.output else ""
         fixed = len(schema.encode()) + INSTRUCTION if schema else 0
-        scopes: list[dict[str, Any]] = [self._scope]
+        scope = {**self._scope, "run": {**self._scope["run"], "status": LONGEST_STATUS}}
+        scopes: list[dict[str, Any]] = [scope]
         if items is not None and spec.foreach is not None:
             name, shown = spec.foreach.as_, items[:MOST_RENDERED]
-            scopes = [{**self._scope, name: item, "index": index} for index, item in enumerate(shown)]
+            scopes = [{**scope, name: item, "index": index} for index, item in enumerate(shown)]
         sizes, reads = [], dict[str, None]()
-        for scope in scopes:
-            seen = {**scope, "with": self._leaves(spec.with_, scope)}
+        for seen_by_item in scopes:
+            seen = {**seen_by_item, "with": self._leaves(self._lasting(spec), seen_by_item)}
             size = 0
             for text in (spec.system, spec.prompt):
                 length, missing = self._text(text or "", seen)
@@ -141,9 +160,10 @@ class Preview:
             for path in paths(error.expression)
             if path.root == "with"
             or path.root not in scope
+            or (path.root == "run" and path.fields and path.fields[0] not in self._scope["run"])
             or (path.root == "inputs" and path.fields and path.fields[0] not in given)
         ]
         # What is none of these is mostly a name of a macro's own.
-        later = [path for path in read if path.root in ("steps", "with", "inputs")]
+        later = [path for path in read if path.root in ("steps", "with", "inputs", "run")]
         reads = dict.fromkeys(".".join((path.root, *path.fields[:1])) for path in later or read)
         return Known(False, reads=tuple(reads)) if reads else Known(False, trouble=error.message)

@@ -5,29 +5,39 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.workflow.budget_reader import read_budget
 from orchestrator.workflow.definitions_reader import read_definitions
 from orchestrator.workflow.fields import Fields, as_items, as_mapping, as_name
 from orchestrator.workflow.json_schema import value_problems
 from orchestrator.workflow.language import API, DEFAULTS, WORKFLOW
-from orchestrator.workflow.policy_reader import read_layer, read_policy_name
+from orchestrator.workflow.policy_reader import Layer, read_layer, read_policy_name
 from orchestrator.workflow.reading import ID, ID_MEANS, IDENTIFIER, IDENTIFIER_MEANS, Reading
 from orchestrator.workflow.schema_reader import read_schema
 from orchestrator.workflow.shapes import Shape
-from orchestrator.workflow.step_reader import Defaults, StepDraft, read_step
+from orchestrator.workflow.step_draft import Defaults, StepDraft
+from orchestrator.workflow.step_reader import read_step
 from orchestrator.workflow.uses import Scope, Use, Uses
 from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar, trap
 
-LATER_TOP = ("budget", "finally")
+LONGEST_ENDING = 300.0
+"""Seconds that a step of `finally` has in all, where nothing else is said."""
 
 
 @dataclass(slots=True)
 class Draft:
-    """A workflow as written, before the checks of the whole."""
+    """A workflow as written, before the checks of the whole; `outputs` is where they stand."""
 
     values: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     steps: dict[str, StepDraft] = field(default_factory=dict)
+    finally_: dict[str, StepDraft] = field(default_factory=dict)
+    outputs: Mapping | None = None
     output_uses: list[Use] = field(default_factory=list)
+
+    @property
+    def all_steps(self) -> dict[str, StepDraft]:
+        """The steps, then those of `finally`."""
+        return {**self.steps, **self.finally_}
 
 
 def read_workflow(reading: Reading, root: Node) -> Draft:
@@ -35,13 +45,15 @@ def read_workflow(reading: Reading, root: Node) -> Draft:
     draft = Draft()
     mapping = as_mapping(reading.problems, root, "a workflow")
     if mapping is not None:
-        fields = Fields(reading.problems, mapping, "the workflow", known=WORKFLOW, later=LATER_TOP)
+        fields = Fields(reading.problems, mapping, "the workflow", known=WORKFLOW)
         _head(reading, fields, draft)
         _inputs(reading, fields, draft)
         _secrets(reading, fields, draft)
         read_definitions(reading, fields)
         draft.values["models"] = reading.models
-        _steps(reading, fields, draft, _defaults(reading, fields))
+        defaults = _defaults(reading, fields)
+        _steps(reading, fields, draft, defaults)
+        _finally(reading, fields, draft, defaults)
         _outputs(reading, fields, draft)
     return draft
 
@@ -60,6 +72,8 @@ def _head(reading: Reading, fields: Fields, draft: Draft) -> None:
     elif version is not None:
         problems.at(version, "'version' must be text such as 1.0.0")
     draft.values["description"] = fields.text("description") or ""
+    if (budget := fields.node("budget")) is not None:
+        draft.values["budget"] = read_budget(problems, budget)
 
 
 def _inputs(reading: Reading, fields: Fields, draft: Draft) -> None:
@@ -109,7 +123,27 @@ def _steps(reading: Reading, fields: Fields, draft: Draft, defaults: Defaults) -
     for name, below in mapping.entries.items():
         key = mapping.keys[name]
         as_name(reading.problems, key, "a step", ID, ID_MEANS)
-        draft.steps[name] = read_step(reading, key, below, defaults)
+        draft.steps[name] = read_step(reading, key, below, defaults, Scope(name))
+
+
+def _finally(reading: Reading, fields: Fields, draft: Draft, defaults: Defaults) -> None:
+    node = fields.node("finally")
+    mapping = as_mapping(reading.problems, node, "'finally'", "steps are written by name") if node is not None else None
+    if mapping is None:
+        return
+    if not mapping.entries:
+        reading.problems.at(mapping, "'finally' has no step", "leave it out")
+    patience: Layer = {"timeout": {"total": LONGEST_ENDING}}
+    below = Defaults([patience, *defaults.layers], defaults.model)
+    for name, body in mapping.entries.items():
+        key = mapping.keys[name]
+        as_name(reading.problems, key, "a step", ID, ID_MEANS)
+        step = read_step(reading, key, body, below, Scope(name, ending=True))
+        if name in draft.steps:
+            hint = f"it stands under 'steps' already, on line {draft.steps[name].key.line + 1}"
+            reading.problems.at(key, f"two steps are called '{name[:60]}'", hint)
+        else:
+            draft.finally_[name] = step
 
 
 def _outputs(reading: Reading, fields: Fields, draft: Draft) -> None:
@@ -118,6 +152,7 @@ def _outputs(reading: Reading, fields: Fields, draft: Draft) -> None:
         as_mapping(reading.problems, node, "'outputs'", "outputs are written by name") if node is not None else None
     )
     if mapping is not None:
+        draft.outputs = mapping
         uses = Uses(reading.problems)
         draft.values["outputs"] = uses.template(mapping, Scope(), "an output")
         draft.output_uses = uses.all

@@ -7,14 +7,14 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.domain.worker import Catalogue, WorkerCard, WorkerKind
+from orchestrator.domain.worker import UNCLAIMED, Catalogue, WorkerCard, WorkerKind
 from orchestrator.workflow.cel_tokens import LITERALS, TYPES
 from orchestrator.workflow.fields import as_text
 from orchestrator.workflow.model import ModelTier
 from orchestrator.workflow.problems import FileText, LocatedText, Problems
 from orchestrator.workflow.suggestions import suggest
 from orchestrator.workflow.uses import Use
-from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar
+from orchestrator.workflow.yaml_nodes import LONGEST_TEXT, Mapping, Node, Scalar
 
 ID = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
 ID_MEANS = "it begins with a small letter and goes on with small letters, digits and _, 63 at most"
@@ -28,6 +28,8 @@ CEL_KEYWORDS = (
 )  # fmt: skip
 CEL_WORDS = LITERALS | TYPES | frozenset(CEL_KEYWORDS)
 LONGEST_PROMPT = 1_000_000
+MOST_FILES = 100
+"""Files that one load may open besides the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Definition:
 
 @dataclass(slots=True)
 class Reading:
-    """One workflow file as it is read; the readings of the files that it uses share all names.
+    """One workflow file as it is read; the readings of the files that it takes over with `use` share all names.
 
     Attributes:
         folder: where prompt files are looked for; None where there is no file.
@@ -53,6 +55,8 @@ class Reading:
         places: where each model, policy and validator is defined, as `file:line:column`.
         used: the files that have been read for `use`.
         secrets: the names that the workflow declares.
+        trail: the workflow files that lead here by `uses`, this one last; empty where there is no file.
+        files: every file besides the first that was opened in this load.
     """
 
     problems: Problems
@@ -66,6 +70,8 @@ class Reading:
     places: dict[tuple[str, str], str] = field(default_factory=dict)
     used: set[Path] = field(default_factory=set)
     secrets: dict[str, Node] = field(default_factory=dict)
+    trail: tuple[Path, ...] = ()
+    files: set[Path] = field(default_factory=set)
 
     def claims(self, kind: str, key: Scalar) -> bool:
         """Whether a name is new; noted with both places where it is not."""
@@ -80,6 +86,9 @@ class Reading:
     def card(self, node: Node, kind: WorkerKind) -> tuple[str | None, WorkerCard | None]:
         """A registered worker or validator by the name at a node; the card is None where it is not known."""
         name = as_text(self.problems, node, f"'{WorkerKind.WORKER}'")
+        if name in UNCLAIMED:
+            self.problems.at(node, f"'{name}' is no worker", "write kind: human or kind: workflow")
+            return name, None
         if name is None or self.catalogue is None:
             return name, None
         card = self.catalogue.get(name)
@@ -109,6 +118,30 @@ class Reading:
         known = {*self.model_tiers, *(self.models if own else ())}
         self.problems.at(node, f"unknown model '{name[:80]}'", suggest(name, known))
 
+    def other_file(self, node: Node, name: str, what: str) -> Path | None:
+        """Where another file is that the file names; `what` is the key that names it."""
+        if self.folder is None:
+            self.problems.at(node, f"{what} needs a workflow file that it can be relative to")
+            return None
+        try:
+            return (self.folder / name).resolve()
+        except (OSError, ValueError, RuntimeError) as error:
+            self.problems.at(node, f"cannot read '{name[:200]}': {why_unreadable(error)}")
+            return None
+
+    def text_of(self, node: Node, name: str, path: Path) -> str | None:
+        """The text of another file."""
+        if path not in self.files and len(self.files) >= MOST_FILES:
+            self.problems.at(node, f"more than {MOST_FILES} files are used")
+            return None
+        self.files.add(path)
+        try:
+            with path.open(encoding="utf-8") as stream:
+                return stream.read(LONGEST_TEXT + 1)
+        except (OSError, ValueError) as error:
+            self.problems.at(node, f"cannot read '{name[:200]}': {why_unreadable(error)}")
+            return None
+
     def prompt_file(self, node: Node) -> LocatedText | None:
         """The text of a prompt file; its path is relative to the workflow file."""
         name = as_text(self.problems, node, "'file'")
@@ -127,6 +160,11 @@ class Reading:
             self.problems.at(node, f"prompt file '{name[:200]}' is longer than {LONGEST_PROMPT:,} characters")
             return None
         return FileText(text, str(Path(self.problems.file).parent / name))
+
+
+def circle(trail: tuple[Path, ...], path: Path) -> str:
+    """The names of the files that lead back to a path."""
+    return " → ".join(step.name for step in (*trail[trail.index(path) :], path))
 
 
 def why_unreadable(error: Exception) -> str:

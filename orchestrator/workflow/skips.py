@@ -1,7 +1,8 @@
 """Steps that may be skipped, what each step waits for, and the outputs that would be missing without a guard.
 
-A step *may be skipped* in a run that goes on: it has `when`, or `on_error: skip`, or it waits for a failure, or it
-needs, without allowing a skip, a step that may be skipped.
+A step *may be skipped* in a run that goes on: it has `when`, or `on_error: skip`, or `expires: {then: skip}`, or it
+waits for a failure, or it needs, without allowing a skip, a step that may be skipped. In `finally` every step of
+`steps` may have failed, been skipped or been cancelled.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from collections.abc import Mapping as Dict
 
 from orchestrator.domain.policy import RuleKind
 from orchestrator.workflow.graph import ordered
-from orchestrator.workflow.guards import ANY, Known, Read, narrow, proved, reads
+from orchestrator.workflow.guards import ANY, ENDINGS, Known, Read, narrow, proved, reads
 from orchestrator.workflow.model import OUTCOMES
 from orchestrator.workflow.problems import Problems
-from orchestrator.workflow.step_reader import StepDraft
+from orchestrator.workflow.step_draft import StepDraft
 from orchestrator.workflow.uses import Checked, Use, references
 
 Needs = dict[str, tuple[str, ...]]
@@ -22,15 +23,22 @@ FARTHEST = 300
 """Steps that are looked at, at most, for a need that dominates a reference."""
 SUCCEEDED = frozenset({"succeeded"})
 RAN = frozenset({"succeeded", "failed"})
-SAID = {"skipped": "was skipped", "failed": "has failed", "succeeded": "has succeeded"}
+SAID = {
+    "skipped": "was skipped", "failed": "has failed", "succeeded": "has succeeded", "cancelled": "was cancelled",
+}  # fmt: skip
+MAY = {"failed": "failed", "skipped": "been skipped", "cancelled": "been cancelled"}
 
 
 class Skips:
-    """Goes through the steps in the order in which they can run; `needs` is what each of them waits for."""
+    """Goes through the steps in the order in which they can run; `needs` is what each of them waits for.
 
-    def __init__(self, problems: Problems, steps: Dict[str, StepDraft]) -> None:
+    For the steps of `finally`, `past` are those of `steps`.
+    """
+
+    def __init__(self, problems: Problems, steps: Dict[str, StepDraft], past: Skips | None = None) -> None:
         self.problems = problems
         self.steps = steps
+        self.past = past
         self.needs: dict[str, Needs] = {}
         self.why: dict[str, str] = {}
         self.possible: dict[str, frozenset[str]] = {}
@@ -53,7 +61,7 @@ class Skips:
             for name, (outcomes, _) in draft.needs.items()
             if name in self.steps and name != draft.id
         }
-        known: Known = {}
+        known = self._at_first(draft)
         for name, outcomes in explicit.items():
             known = narrow(known, name, outcomes)
         condition = next((checked for checked in draft.checked if checked.use.what == "'when'"), None)
@@ -62,17 +70,28 @@ class Skips:
             (checked.use, read)
             for checked in draft.checked
             for read in reads(checked.tree, before if checked is condition else known)
-            if read.step in self.steps and read.step != draft.id
+            if (read.step in self.steps and read.step != draft.id) or self._is_past(read.step)
         ]
         self.needs[draft.id] = _inferred(draft, self.steps, found, before) | explicit
         self.proofs[draft.id] = self._proof(draft.id, known)
         seen: set[str] = set()
         for use, read in found:
-            message = self._missing(draft, read, explicit)
+            past = self._is_past(read.step)
+            message = self._missing_at_the_end(read) if past else self._missing(draft, read, explicit)
             if message and message not in seen:
                 seen.add(message)
-                self.problems.inside(use.text, use.start + read.start, message, _guard(use, read, draft, explicit))
+                guard = _guard(use, read, None if past else draft, explicit)
+                self.problems.inside(use.text, use.start + read.start, message, guard)
         self._judge(draft)
+
+    def _is_past(self, name: str) -> bool:
+        return self.past is not None and name in self.past.steps
+
+    def _at_first(self, draft: StepDraft) -> Known:
+        """What is known before anything is tested: of steps that are over, that they may have ended in any way."""
+        if self.past is None:
+            return {}
+        return {name: frozenset(ENDINGS) for name, _ in references(draft.uses) if self._is_past(name)}
 
     def _condition(self, draft: StepDraft, when: Checked | None, known: Known) -> Known:
         """What is known once `when` was true."""
@@ -81,7 +100,7 @@ class Skips:
         use, after = when.use, proved(when.tree, known, truth=True)
         for name, outcomes in after.items():
             if not outcomes and known.get(name, ANY):
-                allowed = " or ".join(SAID[outcome] for outcome in OUTCOMES if outcome in known.get(name, ANY))
+                allowed = " or ".join(SAID[outcome] for outcome in ENDINGS if outcome in known.get(name, ANY))
                 self.problems.inside(
                     use.text,
                     use.start,
@@ -102,34 +121,46 @@ class Skips:
         if not outcomes or outcomes == SUCCEEDED:
             return ""
         if "succeeded" not in outcomes:
-            became = " or ".join(SAID[outcome] for outcome in OUTCOMES if outcome in outcomes)
-            return f"step '{name}' {became} here, so it never has an output"
+            return _never(name, outcomes)
         if name in explicit:
             lets = [SAID[outcome] for outcome in OUTCOMES[1:] if outcome in outcomes and outcome in explicit[name]]
-            if lets and not self._dominated(name, read.known):
+            if lets and not self.dominated(name, read.known):
                 return (
                     f"'needs' lets step '{draft.id}' start where step '{name}' {' or '.join(lets)}, without an output"
                 )
             return ""
-        if name not in self.why or "skipped" not in outcomes or self._dominated(name, read.known):
+        if name not in self.why or "skipped" not in outcomes or self.dominated(name, read.known):
             return ""
         return (
             f"step '{name}' may be skipped ({self.why[name]}), and step '{draft.id}' would be skipped with it unasked"
         )
+
+    def _missing_at_the_end(self, read: Read) -> str:
+        """Why `finally` may not find the output that it reads; empty where it does."""
+        name, outcomes = read.step, read.known.get(read.step, ANY)
+        if not outcomes or outcomes == SUCCEEDED or self.dominated(name, read.known):
+            return ""
+        if "succeeded" not in outcomes:
+            return _never(name, outcomes)
+        *several, last = [word for outcome, word in MAY.items() if outcome in outcomes]
+        may = f"{', '.join(several)} or {last}" if several else last
+        return f"step '{name}' may have {may}, and then it has no output"
 
     def _outputs(self, checked: Checked) -> None:
         use = checked.use
         seen: set[str] = set()
         for read in reads(checked.tree, {}):
             name, outcomes = read.step, read.known.get(read.step, ANY)
-            if name in seen or name not in self.why or "skipped" not in outcomes or self._dominated(name, read.known):
+            if name in seen or name not in self.why or "skipped" not in outcomes or self.dominated(name, read.known):
                 continue
             seen.add(name)
             message = f"step '{name}' may be skipped ({self.why[name]}), and then it has no output"
             self.problems.inside(use.text, use.start + read.start, message, _guard(use, read, None, {}))
 
-    def _dominated(self, name: str, known: Known) -> bool:
+    def dominated(self, name: str, known: Known) -> bool:
         """Whether a step that certainly ran can only have run after `name` had succeeded."""
+        if self.past is not None and self.past.dominated(name, known):
+            return True
         waiting = [step for step, outcomes in known.items() if outcomes and outcomes <= RAN and step in self.proofs]
         seen = set(waiting)
         while waiting and len(seen) < FARTHEST:
@@ -169,6 +200,9 @@ class Skips:
             rule.kind is RuleKind.SKIP for rule in draft.values.get("on_error", ())
         ):
             return "it has 'on_error: skip'"
+        expires = draft.values.get("expires")
+        if expires is not None and expires.then == "skip" and "foreach" not in draft.values:
+            return "it has 'expires: {then: skip}'"
         for other, allowed in self.needs[draft.id].items():
             if "succeeded" not in allowed:
                 return f"it waits for step '{other}' to {_become(allowed)}"
@@ -212,6 +246,11 @@ def _guard(use: Use, read: Read, draft: StepDraft | None, explicit: Needs) -> st
     if read.step in explicit:
         return f"{guard}, or needs: {{{read.step}: [succeeded]}}"
     return f"{guard}, or needs: [{read.step}]"
+
+
+def _never(name: str, outcomes: frozenset[str]) -> str:
+    became = " or ".join(SAID[outcome] for outcome in ENDINGS if outcome in outcomes)
+    return f"step '{name}' {became} here, so it never has an output"
 
 
 def _become(allowed: tuple[str, ...]) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.domain.history import StepHistory
-from orchestrator.domain.worker import AGENT_WORKER
+from orchestrator.domain.worker import AGENT_WORKER, HUMAN_WORKER, RUN_WORKER
 from orchestrator.workflow.figures import Facts, Figure, ModelFacts, runs_text
-from orchestrator.workflow.ladder import Target, ladder_of
+from orchestrator.workflow.ladder import Target, at_most, ladder_of, one_iteration
 from orchestrator.workflow.preview import PromptSize
 
 if TYPE_CHECKING:
+    from orchestrator.workflow.child_run import ChildRun
     from orchestrator.workflow.model import StepSpec
 
 ASSUMED_ANSWER = 500
@@ -29,10 +31,19 @@ class StepCost:
         facts: prices, past runs.
         prompt: of the first call, for agents.
         items: how many items, 1 without a `foreach`, None where it is not known.
+        child: one of its child runs, where it starts any.
     """
 
-    def __init__(self, spec: StepSpec, facts: Facts, prompt: PromptSize | None, items: int | None) -> None:
-        self.spec, self.facts, self.items, self.size = spec, facts, items, prompt
+    def __init__(
+        self,
+        spec: StepSpec,
+        facts: Facts,
+        prompt: PromptSize | None,
+        items: int | None,
+        child: ChildRun | None = None,
+    ) -> None:
+        self.spec, self.facts, self.items, self.size, self.child = spec, facts, items, prompt, child
+        self.iterations = spec.repeat.max if spec.repeat is not None else 1
         self.ladder = ladder_of(spec)
         self.history = facts.history_of(spec.id, spec.worker)
         self.tokens = 0
@@ -47,29 +58,37 @@ class StepCost:
             return Figure(self.tokens, f"without {', '.join(self.size.reads)}")
         return Figure(self.tokens, "rendered with these inputs")
 
-    def _all_items(self, value: float, source: str) -> Figure:
+    def _all_items(self, one: Figure) -> Figure:
         if self.items is None:
-            return Figure(value, source, each=True)
-        return Figure(value * self.items, source if self.items == 1 else f"{source}, {self.items} items")
+            return replace(one, each=True)
+        return one.times(self.items, one.source if self.items == 1 else f"{one.source}, {self.items} items")
 
     def expected(self) -> Figure:
-        """From past runs where there are any, else one call for every item."""
+        """From past runs where there are any, else one call or child run for every item, in one iteration."""
         known = self.facts.model(self.spec.model) if self.spec.worker == AGENT_WORKER else None
         if self.spec.worker == AGENT_WORKER and known is None:
             return Figure(None, f"the tier {self.spec.model!r} is not in configs/models.yaml")
         if self.history is not None and (past := self._past_cost(self.history, known[1] if known else None)):
             return past
-        if known is None:
-            return Figure(None, "a worker's own model calls are known from past runs only")
-        tier, model = known
+        if self.spec.worker == HUMAN_WORKER:
+            return Figure(0.0, "a person answers")
+        one = self._one_call(*known) if known is not None else self._one_run()
+        if one.value is None:
+            return one
+        return self._all_items(replace(one, source=one.source + one_iteration(self.spec)))
+
+    def _one_run(self) -> Figure:
+        if self.child is not None:
+            return self.child.expected_cost
+        return Figure(None, "a worker's own model calls are known from past runs only")
+
+    def _one_call(self, tier: str, model: ModelFacts) -> Figure:
         answer = min(ASSUMED_ANSWER, model.max_tokens or ASSUMED_ANSWER)
         cost = model.cost(self.tokens, answer)
         if cost is None:
             return Figure(None, f"no price is known for {model.model}")
-        prompt = self.prompt()
         sizes = f"~{self.tokens} → {answer} tokens{'' if self.size and not self.size.reads else ' at least'}"
-        assert prompt is not None
-        return self._all_items(cost, f"one call of {tier}, {sizes}, {model.priced_by}")
+        return Figure(cost, f"one call of {tier}, {sizes}, {model.priced_by}")
 
     def _past_cost(self, past: StepHistory, model: ModelFacts | None) -> Figure | None:
         """From past runs: their tokens at today's prices, for a worker what its calls cost then."""
@@ -85,23 +104,35 @@ class StepCost:
         return Figure(cost / past.items * self.items, f"{source}, {self.items} items")
 
     def worst(self) -> Figure:
-        """Every attempt that the ladder allows, each as dear as its limits let it be."""
-        total = 0.0
+        """Every attempt that the ladder allows, each as dear as its limits let it be; in every iteration."""
+        total, sources = Figure(0.0, ""), dict[str, None]()
         for place, rung in enumerate(self.ladder.rungs):
-            calls = rung.rounds * self.ladder.tries
-            dearest = 0.0
-            for target in rung.targets:
-                call = self._dearest_call(target, first=place == 0)
-                if call.value is None:
-                    return call
-                dearest = max(dearest, call.value)
-            total += calls * dearest
-        if not any(target.worker == AGENT_WORKER for rung in self.ladder.rungs for target in rung.targets):
+            calls = [self._dearest_call(target, first=place == 0) for target in rung.targets]
+            unknown = next((call for call in calls if call.value is None), None)
+            if unknown is not None:
+                return unknown
+            dearest = max(calls, key=lambda call: call.value or 0.0)
+            more = max((call.more for call in calls), key=len)
+            total = total.plus(replace(dearest, more=more).times(rung.rounds * self.ladder.tries, ""))
+            sources |= dict.fromkeys(call.source for call in calls if call.value or call.more)
+        if not self._has_price():
             return Figure(None, "a worker's own model calls have no limit here")
-        return self._all_items(total, f"{self.ladder.work} attempts at most")
+        return self._all_items(total.times(self.iterations, self._worst_source(list(sources))))
+
+    def _has_price(self) -> bool:
+        """Whether anything but workers, whose own calls are not known, carries it out."""
+        workers = {worker for rung in self.ladder.rungs for worker in rung.workers}
+        return bool(workers & {AGENT_WORKER, RUN_WORKER}) or workers == {HUMAN_WORKER}
+
+    def _worst_source(self, sources: list[str]) -> str:
+        if self.child is not None:
+            return ", ".join([*sources, at_most(self.spec)])
+        return at_most(self.spec) if self.ladder.work else "a person answers"
 
     def _dearest_call(self, target: Target, *, first: bool) -> Figure:
-        """The most that one call may cost; a worker's own calls are left out."""
+        """The most that one call or child run may cost; a worker's own calls are left out."""
+        if target.worker == RUN_WORKER and self.child is not None:
+            return self.child.worst_cost
         if target.worker != AGENT_WORKER:
             return Figure(0.0, "a worker")
         known = self.facts.model(target.model)

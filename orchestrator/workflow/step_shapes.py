@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from collections.abc import Mapping as Dict
 from typing import Any
 
@@ -11,14 +10,16 @@ from orchestrator.errors import ExpressionError
 from orchestrator.workflow.cel_tree import tree_of
 from orchestrator.workflow.expression_types import ExpressionTypes
 from orchestrator.workflow.expressions import Expressions
-from orchestrator.workflow.shapes import Shape, list_of, object_of, of_kind, of_value
-from orchestrator.workflow.step_reader import StepDraft
+from orchestrator.workflow.shapes import Shape, either, list_of, object_of, of_kind, of_value
+from orchestrator.workflow.step_draft import StepDraft
 from orchestrator.workflow.templates import template_of
-from orchestrator.workflow.uses import EVERYWHERE, RUN_FIELDS
+from orchestrator.workflow.uses import EVERYWHERE, RUN_FIELDS, Scope
 from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar, Sequence
 
 TEXT = of_kind("string")
 RUN = object_of(dict.fromkeys(RUN_FIELDS, TEXT))
+OVER = object_of({**dict.fromkeys(RUN_FIELDS, TEXT), "status": Shape({"enum": ["succeeded", "failed", "cancelled"]})})
+"""`run` as `finally` sees it."""
 ERROR = object_of(dict.fromkeys(("code", "class", "message", "detail"), TEXT))
 STATUS = Shape({"enum": ["succeeded", "failed", "skipped", "cancelled"]})
 CEL_KINDS = {"INT": "integer", "UINT": "integer", "DOUBLE": "number", "STRING": "string", "BOOL": "boolean"}
@@ -49,16 +50,28 @@ class StepShapes:
             return list_of(object_of({"ok": of_kind("boolean"), "value": shape, "error": None}))
         return list_of(shape)
 
-    def names(self, draft: StepDraft | None, seen: Collection[str]) -> dict[str, Shape | None]:
+    def names(self, draft: StepDraft | None, scope: Scope) -> dict[str, Shape | None]:
         """The shapes of the variables that an expression sees; of those that are not known, None."""
-        known: dict[str, Shape | None] = {"inputs": self._inputs, "run": RUN}
+        known: dict[str, Shape | None] = {"inputs": self._inputs, "run": OVER if scope.ending else RUN}
         if draft is not None:
             if draft.id not in self._names:
                 self._names[draft.id] = self._of_draft(draft)
             known = {**known, **self._names[draft.id]}
-            if draft.with_node is not None and ("with" in seen or "input" in seen):
-                known["with"] = known["input"] = self.of_node(draft.with_node, known)
-        return {name: shape for name, shape in known.items() if name in seen or name in EVERYWHERE}
+            if "with" in scope.names or "input" in scope.names:
+                known["with"] = known["input"] = self._input(draft, known)
+        return {name: shape for name, shape in known.items() if name in scope.names or name in EVERYWHERE}
+
+    def _input(self, draft: StepDraft, names: Dict[str, Shape | None]) -> Shape | None:
+        """What `with` gives, in any iteration."""
+        first = self.of_node(draft.with_node, names) if draft.with_node else None
+        if draft.again is None:
+            return first
+        given = draft.with_node.entries if draft.with_node else {}
+        fields = {name: self.of_node(node, names) for name, node in given.items()}
+        for name, node in draft.again.entries.items():
+            again = self.of_node(node, names)
+            fields[name] = either(fields[name], again) if name in fields else again
+        return object_of(fields)
 
     def of_node(self, node: Node, names: Dict[str, Shape | None]) -> Shape | None:
         """What a template gives."""
@@ -95,12 +108,14 @@ class StepShapes:
         others = any(rule.kind is RuleKind.ESCALATE for rule in rules)
         if others or any(remedy.kind is RemedyKind.ESCALATE for remedy in remedies):
             return None
-        schema = draft.card.output_schema if draft.card else None
-        return Shape(schema, schema) if schema else None
+        return draft.signature.gives if draft.signature else None
 
     def _of_draft(self, draft: StepDraft) -> dict[str, Shape | None]:
         outside: dict[str, Shape | None] = {"inputs": self._inputs, "run": RUN}
-        found: dict[str, Shape | None] = {"output": self._output(draft), "error": ERROR, "index": of_kind("integer")}
+        output = self._output(draft)
+        found: dict[str, Shape | None] = {"output": output, "error": ERROR, "index": of_kind("integer")}
+        if draft.values.get("repeat") is not None:
+            found |= {"previous": object_of({"output": output}), "iteration": of_kind("integer")}
         foreach = draft.values.get("foreach")
         if foreach is not None:
             items = self.of_node(draft.items, outside) if draft.items is not None else None

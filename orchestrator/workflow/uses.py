@@ -26,11 +26,18 @@ class Scope:
         step: whose expression it is, None for the workflow's outputs.
         names: the variables besides `inputs`, `steps` and `run`.
         with_keys: the fields of `with`, where it may be seen and all of them are known.
+        ending: whether it stands in `finally`, when all of `steps` have settled.
     """
 
     step: str | None = None
     names: frozenset[str] = frozenset()
     with_keys: frozenset[str] | None = None
+    ending: bool = False
+
+    @property
+    def run_fields(self) -> tuple[str, ...]:
+        """The fields of `run`."""
+        return (*RUN_FIELDS, "status") if self.ending else RUN_FIELDS
 
     def plus(self, *names: str) -> Scope:
         """The same with more variables."""

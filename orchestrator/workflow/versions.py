@@ -16,7 +16,7 @@ MOVING_SUFFIX = "-dev"
 DERIVED = frozenset({"line", "sha256", "refs", "payloads", "output_refs"})
 """Keys of a definition that no person wrote, or that stand for the whole."""
 
-IN_FILE = {"validators": "validate", "with_": "with"}
+IN_FILE = {"validators": "validate", "with_": "with", "finally_": "finally"}
 """What the file calls a key of the definition."""
 
 _MISSING = object()
@@ -49,11 +49,13 @@ def differences(stored: dict[str, Any], workflow: Workflow, *, most: int = 3) ->
 
 def _shown(definition: dict[str, Any]) -> dict[str, Any]:
     """As its file says it: without what follows from the rest, and with the file's own keys."""
-    steps = {
-        name: {IN_FILE.get(key, key): value for key, value in step.items() if key not in DERIVED}
-        for name, step in definition["steps"].items()
-    }
-    return {key: value for key, value in definition.items() if key not in DERIVED} | {"steps": steps}
+    rest = {IN_FILE.get(key, key): value for key, value in definition.items() if key not in DERIVED}
+    return rest | {key: {name: _step(step) for name, step in rest.get(key, {}).items()} for key in ("steps", "finally")}
+
+
+def _step(step: dict[str, Any]) -> dict[str, Any]:
+    named = {**IN_FILE, "output": "form"} if step["kind"] == "human" else IN_FILE
+    return {named.get(key, key): value for key, value in step.items() if key not in DERIVED}
 
 
 def _paths(old: Any, new: Any, path: tuple[str, ...]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from orchestrator.errors import ExpressionError
 from orchestrator.workflow.json_schema import value_problems
 from orchestrator.workflow.problems import Problems
 from orchestrator.workflow.shapes import Shape, conflict
-from orchestrator.workflow.step_reader import StepDraft
+from orchestrator.workflow.step_draft import StepDraft
 from orchestrator.workflow.step_shapes import StepShapes
 from orchestrator.workflow.suggestions import nearest, suggest
 from orchestrator.workflow.templates import template_of
@@ -16,50 +16,48 @@ from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar, Sequence, js
 
 
 def check_with(problems: Problems, draft: StepDraft, shapes: StepShapes) -> None:
-    """Note every value in `with` that the worker cannot take, and every one that it lacks."""
-    schema = draft.card.input_schema if draft.card else None
-    if schema is not None:
-        _WithCheck(problems, draft, shapes, schema).check()
+    """Note every value in `with` that the worker or the workflow cannot take, and every one that it lacks."""
+    signature = draft.signature
+    takes = signature.takes.resolved() if signature and signature.takes else None
+    if signature is None or takes is None:
+        return
+    check, who = _WithCheck(problems, draft, shapes), signature.called
+    check.given(draft.with_node, takes, who, "")
+    check.missing(draft.with_node, draft.with_node or draft.place or draft.key, takes, who, "")
+    check.given(draft.again, takes, who, "")
 
 
 class _WithCheck:
-    """The `with` of one step against one schema."""
+    """The values of one step's `with`. `who` takes them; `path` is empty for `with` itself."""
 
-    def __init__(self, problems: Problems, draft: StepDraft, shapes: StepShapes, schema: dict[str, Any]) -> None:
-        self.problems, self.draft, self.shapes = problems, draft, shapes
-        self.schema = schema
+    def __init__(self, problems: Problems, draft: StepDraft, shapes: StepShapes) -> None:
+        self.problems, self.shapes = problems, shapes
         foreach = draft.values.get("foreach")
-        self.names = shapes.names(draft, {"index", *([foreach.as_] if foreach else [])})
+        own = (foreach.as_, "index") if foreach else ("previous", "iteration")
+        self.names = shapes.names(draft, draft.scope.plus(*own))
 
-    def check(self) -> None:
-        shape = Shape(self.schema, self.schema).resolved()
-        node = self.draft.with_node
-        where = node or self.draft.place or self.draft.key
-        card = self.draft.card
-        if shape is not None and card is not None:
-            self._fields(node, where, shape, f"worker '{card.name}'", "")
-
-    def _fields(self, node: Mapping | None, where: Node, shape: Shape, who: str, path: str) -> None:
-        """The keys and values of a mapping. `who` takes it; `path` is empty for `with` itself."""
-        given = node.entries if node is not None else {}
+    def given(self, node: Mapping | None, shape: Shape, who: str, path: str) -> None:
+        """Note unknown keys, and values of a wrong type."""
         known = shape.fields
-        for name in given if known is not None and node is not None else ():
-            if name not in (known or ()):
-                self.problems.at(
-                    node.keys[name] if node else where, f"{who} takes no '{name[:60]}'", suggest(name, known or ())
-                )
-        misspelt = {nearest(name, known) for name in given if name not in known} if known else set()
-        for name in shape.schema.get("required", ()) if shape.plain else ():
-            if name not in given and name not in misspelt:
-                self.problems.at(where, f"{who} needs '{name}'" + ("" if path else " in 'with'"))
-        for name, below in given.items():
+        for name, below in node.entries.items() if node is not None else ():
+            if node is not None and known is not None and name not in known:
+                self.problems.at(node.keys[name], f"{who} takes no '{name[:60]}'", suggest(name, known))
             field = shape.at(name)
             if field is not None:
                 self._value(below, field, f"{path}.{name}".lstrip("."))
 
+    def missing(self, node: Mapping | None, where: Node, shape: Shape, who: str, path: str) -> None:
+        """Note required keys that are not there."""
+        given, known = node.entries if node is not None else {}, shape.fields
+        misspelt = {nearest(name, known) for name in given if name not in known} if known else set()
+        for name in shape.schema.get("required", ()) if shape.plain else ():
+            if name not in given and name not in misspelt:
+                self.problems.at(where, f"{who} needs '{name}'" + ("" if path else " in 'with'"))
+
     def _value(self, node: Node, shape: Shape, name: str) -> None:
         if isinstance(node, Mapping) and shape.plain and shape.kinds == {"object"} and "properties" in shape.schema:
-            self._fields(node, node, shape, f"'{name}'", name)
+            self.given(node, shape, f"'{name}'", name)
+            self.missing(node, node, shape, f"'{name}'", name)
         elif is_literal(node):
             self._literal(node, shape, name)
         elif isinstance(node, Sequence) and shape.kinds == {"array"} and shape.items is not None:

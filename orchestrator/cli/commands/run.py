@@ -125,9 +125,9 @@ def _view(handle: RunHandle, request: Request) -> ProgressView:
     console = stderr_console()
     title = f"{request.workflow.name} {request.workflow.version} · run {handle.id}"
     if console.is_terminal:
-        return LiveView(console, title=title, steps=list(request.workflow.steps))
+        return LiveView(console, title=title, steps=list(request.workflow.all_steps), tenant=request.tenant)
     console.print(title, markup=False, soft_wrap=True)
-    return PlainView(console)
+    return PlainView(console, request.tenant)
 
 
 async def _print_end(handle: RunHandle, followed: Followed, request: Request) -> None:

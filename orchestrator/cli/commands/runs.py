@@ -1,4 +1,4 @@
-"""`orchestrator runs`: list runs, show how one ended, cancel one."""
+"""`orchestrator runs`: list runs, show how one stands, cancel one; to answer what it asks, see `answer.py`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchestrator.cli.commands.answer import answer
 from orchestrator.cli.failures import FAILED, SUCCEEDED
 from orchestrator.cli.invocation import Invocation
 from orchestrator.domain.identity import sha_label
@@ -16,18 +17,29 @@ from orchestrator.domain.run import FINAL, RunStatus
 
 if TYPE_CHECKING:
     from orchestrator.client import RunResult, RunTrace
+    from orchestrator.store.questions import Question
     from orchestrator.store.runs import RunRow
 
-group = typer.Typer(help="List, show and cancel runs.", invoke_without_command=True)
+group = typer.Typer(help="List, show, answer and cancel runs.", invoke_without_command=True)
+
+group.command("answer")(answer)
 
 RunArgument = Annotated[str, typer.Argument(help="A run's id, or the beginning of it.", metavar="RUN")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TenantOption = Annotated[str | None, typer.Option("--tenant", help="Whose run it is; the project's own by default.")]
 
 
+@dataclasses.dataclass(frozen=True)
+class Whose:
+    """The runs of a tenant (None: the project's own), or of everybody."""
+
+    tenant: str | None
+    everybody: bool
+
+
 @group.callback()
 def default(context: typer.Context) -> None:
-    """List, show and cancel runs."""
+    """List, show, answer and cancel runs."""
     if context.invoked_subcommand is None:
         list_runs(context)
 
@@ -39,13 +51,15 @@ def list_runs(
     status: Annotated[RunStatus | None, typer.Option("--status", help="Only runs of this status.")] = None,
     tenant: Annotated[str | None, typer.Option("--tenant", help="Whose runs; the project's own by default.")] = None,
     all_tenants: Annotated[bool, typer.Option("--all-tenants", help="The runs of everybody.")] = False,
+    children: Annotated[bool, typer.Option("--children", help="Also runs that a step of another run began.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
     """List the newest runs."""
     invocation: Invocation = context.obj
     invocation.log()
-    found = asyncio.run(_list(invocation, tenant, status, limit, everybody=all_tenants))
+    whose = Whose(tenant, all_tenants)
+    found = asyncio.run(_list(invocation, whose, status, limit, children=children))
     if as_json:
         typer.echo(json.dumps([_run_json(run) for run in found], default=str, ensure_ascii=False))
         return
@@ -59,12 +73,13 @@ def list_runs(
 
 
 async def _list(
-    invocation: Invocation, tenant: str | None, status: RunStatus | None, limit: int, *, everybody: bool
+    invocation: Invocation, whose: Whose, status: RunStatus | None, limit: int, *, children: bool
 ) -> list[RunRow]:
     from orchestrator.client import ALL_TENANTS
 
     async with invocation.client() as app:
-        return await app.list_runs(tenant=ALL_TENANTS if everybody else tenant, status=status, limit=limit)
+        tenant = ALL_TENANTS if whose.everybody else whose.tenant
+        return await app.list_runs(tenant=tenant, status=status, limit=limit, children=children)
 
 
 def _run_json(run: RunRow) -> dict[str, Any]:
@@ -85,49 +100,62 @@ def show(
     """Show how a run stands: its steps, cost, output, and for a failed one the root error."""
     invocation: Invocation = context.obj
     invocation.log()
-    trace, result = asyncio.run(_show(invocation, run_id, tenant))
+    found = asyncio.run(_show(invocation, run_id, tenant))
     if as_json:
-        _print_json(trace, result)
+        typer.echo(json.dumps(_shown_json(found), default=str, ensure_ascii=False))
     elif output:
         from orchestrator.cli.consoles import stdout_console
         from orchestrator.cli.summary import print_output
 
-        print_output(stdout_console(), result.output if result else None)
+        print_output(stdout_console(), found.result.output if found.result else None)
     else:
-        _print_run(trace, result, tenant)
+        _print_run(found, tenant)
 
 
-async def _show(invocation: Invocation, run_id: str, tenant: str | None) -> tuple[RunTrace, RunResult | None]:
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """A run as it stands; the result is there once it has ended, questions only before."""
+
+    trace: RunTrace
+    result: RunResult | None
+    questions: list[Question]
+
+
+async def _show(invocation: Invocation, run_id: str, tenant: str | None) -> Shown:
     async with invocation.client() as app:
         handle = await app.handle(run_id, tenant=tenant)
         trace = await handle.trace()
-        return trace, await handle.result() if trace.run.status in FINAL else None
+        if trace.run.status in FINAL:
+            return Shown(trace, await handle.result(), [])
+        return Shown(trace, None, await handle.questions())
 
 
-def _print_json(trace: RunTrace, result: RunResult | None) -> None:
-    from orchestrator.cli.summary import result_json
+def _shown_json(found: Shown) -> dict[str, Any]:
+    from orchestrator.cli.questions_view import question_json
+    from orchestrator.cli.summary import children_json, result_json
 
-    data = result_json(result, trace) if result else _run_json(trace.run)
-    typer.echo(json.dumps(data, default=str, ensure_ascii=False))
+    if found.result is not None:
+        return result_json(found.result, found.trace)
+    questions = [question_json(each) for each in found.questions]
+    return _run_json(found.trace.run) | {"questions": questions, "children": children_json(found.trace)}
 
 
-def _print_run(trace: RunTrace, result: RunResult | None, tenant: str | None) -> None:
+def _print_run(found: Shown, tenant: str | None) -> None:
     from orchestrator.cli.consoles import stdout_console
     from orchestrator.cli.quantities import time_text
-    from orchestrator.cli.statuses import status_text
+    from orchestrator.cli.standing import print_standing
     from orchestrator.cli.summary import print_summary
-    from orchestrator.cli.tables import steps_table
 
-    console, run = stdout_console(), trace.run
+    console, run = stdout_console(), found.trace.run
     label = f"{run.workflow} {run.version} {sha_label(run.workflow_sha256)}"
     console.print(f"{label} · tenant {run.tenant} · submitted {time_text(run.created_at)}", markup=False)
+    if run.parent_run is not None:
+        console.print(f"began by step {run.parent_step} of run {run.parent_run}", markup=False, soft_wrap=True)
     console.print()
-    if result is not None:
-        print_summary(console, result, trace, tenant)
-        return
-    console.print(steps_table(trace))
-    console.print()
-    console.print(f"run {run.id} ", status_text(run.status), sep="", soft_wrap=True)
+    if found.result is not None:
+        print_summary(console, found.result, found.trace, tenant)
+    else:
+        print_standing(console, found.trace, found.questions, tenant)
 
 
 @group.command("cancel")

@@ -71,8 +71,11 @@ def print_question(console: Console, question: Question) -> None:
     console.print(Text(_heading(question, time.time()), style="bold"), soft_wrap=True)
     if question.description:
         console.print(Text(question.description), soft_wrap=True)
-    if question.shown not in (None, {}):
-        print_output(console, question.shown)
+    shown = question.shown
+    if question.about_budget:  # its description has the reason
+        shown = {name: value for name, value in shown.items() if name != "reason"}
+    if shown not in (None, {}):
+        print_output(console, shown)
     for message in question.feedback:
         console.print(Text(f"refused: {message}", style="red"), soft_wrap=True)
     if question.rejected is not None:

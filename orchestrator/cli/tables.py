@@ -141,7 +141,7 @@ def children_table(children: Sequence[RunRow]) -> Table:
             short_id(run.id),
             f"{run.workflow} {run.version}",
             status_text(run.status),
-            duration_text(between(run.started_at, run.finished_at)),
+            duration_text(between(run.started_at, run.finished_at or time.time())),
             tokens_text(run.input_tokens, run.output_tokens),
             cost_text(run.cost_usd),
         )

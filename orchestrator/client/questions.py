@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.domain.identity import NO_ITEM, ProcessId, RunId
-from orchestrator.errors import AnswerInvalid, Conflict, InputError, NotFound
+from orchestrator.errors import AnswerInvalid, Conflict, NotFound
 from orchestrator.queue import process_channel
 from orchestrator.store import Database, questions
 from orchestrator.store.questions import Question
@@ -102,17 +102,10 @@ async def find_question(
     found = choose_question(asked, run_id, step=step, item=item)
     if found is not None:
         return found
-    error = await _refused(database, run_id, tenant=tenant, step=step, item=item)
+    error = await questions.refusal(database, run_id, tenant=tenant, step=step, item=item)
     if asked and isinstance(error, NotFound):
-        error = NotFound(error.message, remedy=f"these questions of the run wait:{listed(asked)}")
+        raise NotFound(error.message, remedy=f"these questions of the run wait:{listed(asked)}")
     raise error
-
-
-async def _refused(database: Database, run_id: RunId, *, tenant: str, step: str | None, item: int | None) -> InputError:
-    error = await questions.refusal(database, run_id, tenant=tenant, step=step or "", item=item)
-    if step is None and isinstance(error, Conflict) and "ended" not in error.message:
-        return NotFound(f"run {run_id} asks nobody anything at present")
-    return error
 
 
 def where_text(question: Question) -> str:

@@ -105,6 +105,7 @@ class Account:
         rested: seconds in which the run waited for nothing but people, up to `resting_since` (Unix seconds; 0 when it
             does not rest).
         paused: a limit was reached, and nothing new is begun until a person has answered.
+        pauses: how many there have been.
     """
 
     budget: Budget = Budget()
@@ -114,6 +115,7 @@ class Account:
     rested: float = 0.0
     resting_since: float = 0.0
     paused: bool = False
+    pauses: int = 0
 
     @classmethod
     def of(cls, budget: Budget) -> Account:
@@ -141,6 +143,10 @@ class Account:
         if self.budget.wall is None or self.resting_since or self.paused:
             return None
         return started_at + self.rested + self.budget.wall
+
+    def held(self) -> Account:
+        """Paused, until a person has answered."""
+        return replace(self, paused=True, pauses=self.pauses + 1)
 
     def continued(self, spent: Spent, more: Budget) -> Account:
         """After a person let it go on with so much `more`; without any, what is used up gets its first amount again."""

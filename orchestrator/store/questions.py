@@ -149,9 +149,8 @@ async def _answer_budget(database: Database, question: Question, value: Any, by:
             done = await connection.fetchval(
                 query("answer_budget"), question.run_id, question.tenant, payload, HUMAN_ANSWERED
             )
-            if done is None:
-                raise Conflict(f"run {question.run_id} is paused, and its budget was answered already")
-            return _owner(run)
+            if done is not None:
+                return _owner(run)
     raise await refusal(database, question.run_id, tenant=question.tenant, step="")
 
 
@@ -159,19 +158,32 @@ def _owner(record: Record) -> ProcessId | None:
     return None if record["owner"] is None else ProcessId(record["owner"])
 
 
-async def refusal(database: Database, run_id: RunId, *, tenant: str, step: str, item: int | None = None) -> InputError:
-    """Why a step of a run (or the run's budget, for the step "") takes no answer: an error to raise."""
+async def refusal(
+    database: Database, run_id: RunId, *, tenant: str, step: str | None, item: int | None = None
+) -> InputError:
+    """Why a step of a run takes no answer, as an error to raise.
+
+    The step "" stands for the run's budget, None for whatever the run may ask.
+    """
     fate = await database.fetchrow(query("question_fate"), run_id, tenant, step, item, HUMAN_WORKER, HUMAN_ANSWERED)
     if fate is None:
         return NotFound(f"there is no run {run_id}")
     if fate["ended"]:
         return Conflict(f"run {run_id} has ended already: {fate['run_status']}")
     if not step:
-        return Conflict(f"run {run_id} is {fate['run_status']}, not paused: its budget needs no answer")
+        return _nothing_asked(run_id, fate["run_status"], budget=step == "")
     where = f"step '{step}'{'' if item in {None, NO_ITEM} else f' item {item}'} of run {run_id}"
     if fate["status"] is None:
         return NotFound(f"{where} asks nobody")
     return Conflict(f"{where} {_fate_text(fate)}")
+
+
+def _nothing_asked(run_id: RunId, status: str, *, budget: bool) -> InputError:
+    if status == "paused":
+        return Conflict(f"run {run_id} is paused, and its budget was answered already")
+    if budget:
+        return Conflict(f"run {run_id} is {status}, not paused: its budget needs no answer")
+    return NotFound(f"run {run_id} asks nobody anything at present")
 
 
 def _fate_text(fate: Record) -> str:

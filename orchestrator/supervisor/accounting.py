@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from orchestrator.domain import event as events
 from orchestrator.domain.budget import Account, Budget, OnExceed, Spent, exceeded
@@ -81,8 +81,9 @@ def _paused(draft: Draft, account: Account, spent: Spent) -> Account:
         "spent": {"usd": spent.usd, "tokens": spent.tokens, "wall": round(spent.wall, 3)},
         "budget": account.budget.as_json(),
     }
-    draft.say(events.RUN_PAUSED, "", data, key=_key(events.RUN_PAUSED, account.budget))
-    return replace(account, paused=True)
+    after = account.held()
+    draft.say(events.RUN_PAUSED, "", data, key=f"{events.RUN_PAUSED}/{after.pauses}")
+    return after
 
 
 def _continued(draft: Draft, account: Account, spent: Spent, answer: InboxRow) -> Account:
@@ -90,10 +91,5 @@ def _continued(draft: Draft, account: Account, spent: Spent, answer: InboxRow) -
     more = Budget(value.get("usd"), value.get("tokens"), value.get("wall"))
     after = account.continued(spent, more)
     data = {"by": answer.payload.get("by"), "budget": after.budget.as_json()}
-    draft.say(events.RUN_RESUMED, "", data, key=_key(events.RUN_RESUMED, after.budget))
+    draft.say(events.RUN_RESUMED, "", data, key=f"{events.RUN_RESUMED}/{after.pauses}")
     return after
-
-
-def _key(kind: str, budget: Budget) -> str:
-    """Each pause has other limits than the one before."""
-    return f"{kind}/{budget.usd}/{budget.tokens}/{budget.wall}"

@@ -15,6 +15,7 @@ from orchestrator.cli.invocation import Invocation
 from orchestrator.errors import InputError
 
 if TYPE_CHECKING:
+    from orchestrator.app import Orchestrator
     from orchestrator.store.questions import Question
 
 
@@ -62,9 +63,13 @@ def answer(
     if run_id is None:
         _print_all(asyncio.run(_all(invocation, tenant)), tenant, as_json=as_json)
         return
-    question = asyncio.run(_find(invocation, Meant(run_id, step, item, tenant)))
-    given = _given(question, pairs or [], value, tenant)
-    asyncio.run(_give(invocation, question, given, by or _user()))
+    meant = Meant(run_id, step, item, tenant)
+    if pairs or value is not None:
+        question = asyncio.run(_answer(invocation, meant, pairs or [], value, by or _user()))
+    else:
+        question = asyncio.run(_find(invocation, meant))
+        given = _prompted(question, tenant)
+        asyncio.run(_give(invocation, question, given, by or _user()))
     _print_answered(question, as_json=as_json)
 
 
@@ -73,12 +78,26 @@ async def _all(invocation: Invocation, tenant: str | None) -> list[Question]:
         return await app.questions(tenant=tenant)
 
 
-async def _find(invocation: Invocation, meant: Meant) -> Question:
-    from orchestrator.client.questions import find_question
+async def _answer(invocation: Invocation, meant: Meant, pairs: list[str], text: str | None, by: str | None) -> Question:
+    from orchestrator.cli.forms import read_answer
+    from orchestrator.client.questions import give_answer
 
     async with invocation.client() as app:
-        handle = await app.handle(meant.run_id, tenant=meant.tenant)
-        return await find_question(app.database, handle.id, tenant=handle.tenant, step=meant.step, item=meant.item)
+        question = await _found(app, meant)
+        await give_answer(app.database, question, read_answer(question.form, pairs, text), by=by)
+        return question
+
+
+async def _find(invocation: Invocation, meant: Meant) -> Question:
+    async with invocation.client() as app:
+        return await _found(app, meant)
+
+
+async def _found(app: Orchestrator, meant: Meant) -> Question:
+    from orchestrator.client.questions import find_question
+
+    handle = await app.handle(meant.run_id, tenant=meant.tenant)
+    return await find_question(app.database, handle.id, tenant=handle.tenant, step=meant.step, item=meant.item)
 
 
 async def _give(invocation: Invocation, question: Question, value: Any, by: str | None) -> None:
@@ -88,22 +107,16 @@ async def _give(invocation: Invocation, question: Question, value: Any, by: str 
         await give_answer(app.database, question, value, by=by)
 
 
-def _given(question: Question, pairs: list[str], text: str | None, tenant: str | None) -> Any:
-    """The answer from the options, or from prompts on a terminal.
+def _prompted(question: Question, tenant: str | None) -> Any:
+    """What the person types, outside the event loop, where Ctrl-C would not end it.
 
     Raises:
-        InputError: there is neither.
-        AnswerInvalid: it does not fit the form.
+        InputError: this is no terminal.
     """
     from orchestrator.cli.consoles import stderr_console
-    from orchestrator.cli.forms import prompt_answer, read_answer
+    from orchestrator.cli.forms import prompt_answer
     from orchestrator.cli.questions_view import answer_command, print_question
-    from orchestrator.client.questions import check_answer
 
-    if pairs or text is not None:
-        given = read_answer(question.form, pairs, text)
-        check_answer(question, given)
-        return given
     print_question(stderr_console(), question)
     if not _at_terminal():
         raise InputError("no answer is given", remedy=f"give it: {answer_command(question, tenant)}")

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from orchestrator.client import AllTenants, PinnedRuns, Question, RunHandle, RunResult
 from orchestrator.domain.identity import RunId
@@ -31,6 +32,7 @@ class Orchestrator:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._loaded: WeakValueDictionary[int, Workflow] = WeakValueDictionary()
 
     @classmethod
     @asynccontextmanager
@@ -156,27 +158,37 @@ class Orchestrator:
     async def load(self, workflow: str | Path | Workflow, *, tenant: str | None = None) -> Workflow:
         """The workflow as it would be pinned now, its pools taken from the registered workers.
 
-        A name without a file is that of the definition that the tenant (the settings' by default) submitted last.
+        What this gave before is taken as it is. A name without a file is that of the definition that the tenant (the settings' by default) submitted last.
 
         Raises:
             WorkflowError: it has mistakes.
             NotFound: there is no such file, and the tenant has submitted no workflow of that name.
         """
-        catalogue, tiers = await self._catalogue(), self.settings.models
         if isinstance(workflow, Workflow):
-            if not workflow.source:
+            if not workflow.source or self._loaded.get(id(workflow)) is workflow:
                 return workflow
-            return parse_workflow(
-                workflow.source, file=workflow.name, folder=workflow.folder, catalogue=catalogue, model_tiers=tiers
+            return self._keep(
+                parse_workflow(
+                    workflow.source,
+                    file=workflow.name,
+                    folder=workflow.folder,
+                    catalogue=await self._catalogue(),
+                    model_tiers=self.settings.models,
+                )
             )
         path = graph_path(self.settings, workflow)
         if path is not None:
-            return load_workflow(path, catalogue=catalogue, model_tiers=tiers)
+            tiers = self.settings.models
+            return self._keep(load_workflow(path, catalogue=await self._catalogue(), model_tiers=tiers))
         whose = tenant or self.settings.tenant
         stored = await runs.last_submitted_workflow(self.database, str(workflow), tenant=whose)
         if stored is None:
             raise NotFound(f"there is no workflow file {str(workflow)!r}, and tenant {whose} has submitted none of it")
         return Workflow.from_json(stored)
+
+    def _keep(self, workflow: Workflow) -> Workflow:
+        self._loaded[id(workflow)] = workflow
+        return workflow
 
     async def handle(self, run_id: RunId | str, *, tenant: str | None = None) -> RunHandle:
         """A run of a tenant (the settings' by default) by its id, or by the beginning of it.

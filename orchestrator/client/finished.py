@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections import defaultdict
 
 from orchestrator.domain.identity import RunId
 from orchestrator.domain.run import FINAL
 from orchestrator.errors import NotFound
-from orchestrator.queue import FINISHED_CHANNEL, Listener
+from orchestrator.queue import FINISHED_CHANNEL, Listener, read_runs
 from orchestrator.store import Database, runs
 
 LOOK = 1.0
@@ -53,5 +52,6 @@ class Finished:
                 del self._waiting[run_id]
 
     def _on_finished(self, payload: str) -> None:
-        for ended in self._waiting.get(RunId(uuid.UUID(payload)), ()):
-            ended.set()
+        for run_id in read_runs(payload):
+            for ended in self._waiting.get(run_id, ()):
+                ended.set()

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from orchestrator.domain.budget import NOTHING_LIMITED, Account
-from orchestrator.domain.identity import AttemptId
 from orchestrator.domain.item import ItemState
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.payload import PayloadRef
@@ -96,10 +95,8 @@ class RunState:
     """All that a supervisor knows of a run.
 
     Attributes:
-        agenda: items that the last settlement left for dispatch.
-        candidates: steps for dispatch to look at: a dependency of theirs has settled, or an item of theirs has.
-        revoked: attempts that dispatch must call back (their item's total time is over).
-        consumed: inbox rows that are folded in, to be deleted once this is durable.
+        agenda: items for dispatch that a pause holds up.
+        candidates: steps for dispatch to look at in a superstep of their own, or after a pause.
         cancelled: a person asked for the end.
         stopped: why the run ends before its steps are through, other than by a cancel.
         account: what it may use and has used.
@@ -111,8 +108,6 @@ class RunState:
     items: Mapping[str, Mapping[int, ItemState]] = field(default_factory=dict)
     agenda: tuple[tuple[str, int], ...] = ()
     candidates: tuple[str, ...] = ()
-    revoked: tuple[AttemptId, ...] = ()
-    consumed: tuple[int, ...] = ()
     cancelled: bool = False
     stopped: ErrorInfo | None = None
     account: Account = NOTHING_LIMITED
@@ -159,8 +154,6 @@ class Patch:
     items: tuple[ItemState, ...] = ()
     agenda: tuple[tuple[str, int], ...] | None = None
     candidates: tuple[str, ...] | None = None
-    revoked: tuple[AttemptId, ...] | None = None
-    consumed: tuple[int, ...] | None = None
     cancelled: bool | None = None
     stopped: ErrorInfo | None = None
     account: Account | None = None
@@ -169,7 +162,7 @@ class Patch:
 
 
 SCALARS = (
-    "agenda", "candidates", "revoked", "consumed", "cancelled", "stopped", "account", "ending", "started_at",
+    "agenda", "candidates", "cancelled", "stopped", "account", "ending", "started_at",
 )  # fmt: skip
 """Fields of a patch that replace those of the state."""
 

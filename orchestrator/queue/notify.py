@@ -50,7 +50,7 @@ class Notifier:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
-        self._runs: defaultdict[ProcessId, dict[RunId, None]] = defaultdict(dict)
+        self._runs: defaultdict[str, dict[RunId, None]] = defaultdict(dict)
         self._channels: set[str] = set()
         self._flush: asyncio.Task[None] | None = None
 
@@ -64,7 +64,11 @@ class Notifier:
 
     def wake_run(self, owner: ProcessId, run_id: RunId) -> None:
         """Tell the process `owner` to look at the inbox, or at the attempts, of `run_id`."""
-        self._runs[owner][run_id] = None
+        self.tell_runs(process_channel(owner), run_id)
+
+    def tell_runs(self, channel: str, run_id: RunId) -> None:
+        """Name a run on a channel whose listeners use `read_runs`."""
+        self._runs[channel][run_id] = None
         self._start()
 
     def wake_channel(self, channel: str) -> None:
@@ -95,9 +99,9 @@ class Notifier:
     def _take(self) -> Iterator[tuple[str, str]]:
         runs, self._runs = self._runs, defaultdict(dict)
         channels, self._channels = self._channels, set()
-        for owner, run_ids in runs.items():
+        for channel, run_ids in runs.items():
             texts = [str(run_id) for run_id in run_ids]
             for start in range(0, len(texts), _RUNS_PER_PAYLOAD):
-                yield process_channel(owner), ",".join(texts[start : start + _RUNS_PER_PAYLOAD])
-        for channel in channels:
-            yield channel, queue_event(channel)
+                yield channel, ",".join(texts[start : start + _RUNS_PER_PAYLOAD])
+        for name in channels:
+            yield name, queue_event(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,6 @@ from orchestrator.domain.identity import AttemptId, ProcessId, RunId
 from orchestrator.domain.outcome import ErrorInfo, Outcome
 from orchestrator.domain.payload import Payload, PayloadRef, decode
 from orchestrator.domain.worker import RUN_WORKER
-from orchestrator.errors import NotFound
 from orchestrator.store.events import event_columns
 from orchestrator.store.jsonb import from_jsonb, to_jsonb
 from orchestrator.store.queries import query
@@ -20,6 +20,8 @@ from orchestrator.store.rows import as_row, digest, write_error
 
 if TYPE_CHECKING:
     from orchestrator.store.database import Connection, Database, Record
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,9 @@ class SettleResult:
 
 
 def order_columns(orders: Sequence[AttemptOrder]) -> tuple[list[Any], ...]:
-    """One list a column, in the order of the block `write_superstep`."""
+    """One list a column, in the order of the block `write_supersteps`."""
     return (
+        [order.run_id for order in orders],
         [order.id for order in orders],
         [order.step for order in orders],
         [order.item for order in orders],
@@ -97,27 +100,29 @@ def order_columns(orders: Sequence[AttemptOrder]) -> tuple[list[Any], ...]:
 
 
 async def claim(
-    database: Database, *, pool: str, workers: Sequence[str], process: ProcessId, lease: float
-) -> ClaimedAttempt | None:
-    """Take the queued attempt of `pool` that is due and next in order, if there is one for these workers.
+    database: Database, *, pool: str, workers: Sequence[str], process: ProcessId, lease: float, most: int = 1
+) -> list[ClaimedAttempt]:
+    """Take queued attempts of `pool` that are due and next in order, as far as there are any for these workers.
 
     Order: priority (higher first), then the time from which it may run. Attempts of runs that have ended are left.
+    One whose input is not stored any more stays held until its lease ends, and is logged.
 
     Args:
         database: where the attempts are.
-        pool: the pool that the permit is for.
+        pool: the pool that the permits are for.
         workers: the names that this process can run.
-        process: who will hold it.
-        lease: seconds until it counts as lost unless renewed.
-
-    Raises:
-        NotFound: its input is not stored any more. The attempt stays held until its lease ends.
+        process: who will hold them.
+        lease: seconds until they count as lost unless renewed.
+        most: how many at the most.
     """
-    record = await database.fetchrow(query("claim_attempt"), pool, list(workers), process, lease)
-    if record is None:
-        return None
-    if record["input_data"] is None:
-        raise NotFound(f"the input of attempt {record['id']} is not stored any more")
+    records = await database.fetch(query("claim_attempts"), pool, list(workers), process, lease, most)
+    for record in records:
+        if record["input_data"] is None:
+            log.error("the input of attempt %s is not stored any more", record["id"])
+    return [_claimed(record) for record in records if record["input_data"] is not None]
+
+
+def _claimed(record: Record) -> ClaimedAttempt:
     return ClaimedAttempt(
         order=_order(record),
         token=record["token"],
@@ -167,45 +172,45 @@ async def renew(
     return {AttemptId(record["id"]): record["cancel_requested"] for record in records}
 
 
-async def settle(
-    database: Database,
-    claimed: ClaimedAttempt,
-    outcome: Outcome,
-    payload: Payload | None,
-    events: Sequence[Event],
-) -> SettleResult:
-    """Store how an attempt ended, with its output, its inbox row and `events`, all or nothing, in one statement.
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How an attempt ended: `outcome.output` is the reference of `payload`; `events` go in only if it counts."""
 
-    It counts only if the attempt is still held with this token; else it is marked as superseded, and nothing
+    claimed: ClaimedAttempt
+    outcome: Outcome
+    payload: Payload | None
+    events: Sequence[Event]
+
+
+async def settle(database: Database, settlements: Sequence[Settlement]) -> list[SettleResult]:
+    """Store how attempts ended, each with its output, its inbox row and its events, in one statement.
+
+    An outcome counts only if the attempt is still held with its token; else it is marked as superseded, and nothing
     but what it used is recorded. Repeating the call after a lost connection is harmless.
 
-    Args:
-        database: where the attempt is.
-        claimed: as `claim` gave it.
-        outcome: its `output` is the reference of `payload`.
-        payload: the output, if there is one.
-        events: inserted only if the outcome counts.
+    Returns:
+        For each settlement whether it counts.
     """
-    record = await database.fetchrow(
-        query("settle_attempt"),
-        claimed.order.id,
-        claimed.token,
-        outcome.kind.value,
-        digest(outcome.output.sha256 if outcome.output else None),
-        write_error(outcome.error),
-        outcome.usage.input_tokens,
-        outcome.usage.output_tokens,
-        outcome.usage.cost_usd,
-        outcome.usage.model_calls,
-        digest(payload.ref.sha256 if payload else None),
-        payload.data if payload else None,
-        claimed.order.tenant,
-        claimed.order.run_id,
-        *event_columns(events),
+    outcomes = [each.outcome for each in settlements]
+    paid = [each for each in settlements if each.payload is not None]
+    records = await database.fetch(
+        query("settle_attempts"),
+        [each.claimed.order.id for each in settlements],
+        [each.claimed.token for each in settlements],
+        [outcome.kind.value for outcome in outcomes],
+        [digest(outcome.output.sha256 if outcome.output else None) for outcome in outcomes],
+        [write_error(outcome.error) for outcome in outcomes],
+        [outcome.usage.input_tokens for outcome in outcomes],
+        [outcome.usage.output_tokens for outcome in outcomes],
+        [outcome.usage.cost_usd for outcome in outcomes],
+        [outcome.usage.model_calls for outcome in outcomes],
+        [each.claimed.order.id for each in paid],
+        [digest(each.payload.ref.sha256) for each in paid if each.payload],
+        [each.payload.data for each in paid if each.payload],
+        *event_columns([event for each in settlements for event in each.events]),
     )
-    if record is None:
-        return SettleResult(held=False, owner=None)
-    return SettleResult(held=record["held"], owner=record["owner"])
+    known = {record["id"]: SettleResult(held=record["held"], owner=record["owner"]) for record in records}
+    return [known.get(each.claimed.order.id, SettleResult(held=False, owner=None)) for each in settlements]
 
 
 async def record_heartbeat(

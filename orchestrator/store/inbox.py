@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,7 +53,15 @@ class InboxRow:
 
 async def read_inbox(database: Database, run_id: RunId, *, limit: int = 5_000) -> list[InboxRow]:
     """Everything that is in a run's inbox, in the order in which it was put there."""
-    return [_row(record) for record in await database.fetch(query("read_inbox"), run_id, limit)]
+    return (await read_inboxes(database, [run_id], limit=limit))[0]
+
+
+async def read_inboxes(database: Database, run_ids: Sequence[RunId], *, limit: int = 5_000) -> list[list[InboxRow]]:
+    """The inboxes of several runs, in their order, with one query; `limit` is for each."""
+    found: dict[RunId, list[InboxRow]] = {run_id: [] for run_id in run_ids}
+    for record in await database.fetch(query("read_inboxes"), list(found), limit):
+        found[RunId(record["run_id"])].append(_row(record))
+    return [found[run_id] for run_id in run_ids]
 
 
 async def unread_of(database: Database, run_ids: Collection[RunId]) -> set[RunId]:

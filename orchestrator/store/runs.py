@@ -199,16 +199,16 @@ async def set_status(connection: Connection, run_id: RunId, status: RunStatus) -
 
 async def finish_run(
     connection: Connection, run_id: RunId, *, status: str, output: PayloadRef | None, error: ErrorInfo | None
-) -> bool:
+) -> RunRow | None:
     """End a run: its final status, and what all its attempts used together.
 
     Returns:
-        False if it had ended already; then nothing was changed.
+        The run as it is now; None if it had ended already, and then nothing was changed.
     """
-    done = await connection.fetchval(
+    record = await connection.fetchrow(
         query("finish_run"), run_id, status, digest(output.sha256 if output else None), write_error(error)
     )
-    return done is not None
+    return None if record is None else as_row(RunRow, record)
 
 
 async def request_cancel(database: Database, run_id: RunId, *, tenant: str) -> ProcessId | None:

@@ -43,8 +43,9 @@ class StepRow:
 
 
 def step_columns(rows: Sequence[StepRow]) -> tuple[list[Any], ...]:
-    """One list a column, in the order of the block `write_superstep`."""
+    """One list a column, in the order of the block `write_supersteps`."""
     return (
+        [row.run_id for row in rows],
         [row.step for row in rows],
         [row.position for row in rows],
         [row.kind for row in rows],

@@ -31,15 +31,16 @@ class VerdictRow:
     created_at: float
 
 
-def verdict_columns(verdicts: Sequence[tuple[AttemptId, Verdict]]) -> tuple[list[Any], ...]:
-    """One list a column, in the order of the block `write_superstep`; each with the attempt that it judges."""
+def verdict_columns(verdicts: Sequence[tuple[RunId, AttemptId, Verdict]]) -> tuple[list[Any], ...]:
+    """One list a column, in the order of the block `write_supersteps`; each with its run and the attempt it judges."""
     return (
-        [attempt for attempt, _ in verdicts],
-        [verdict.validator for _, verdict in verdicts],
-        [verdict.passed for _, verdict in verdicts],
-        [verdict.score for _, verdict in verdicts],
-        [clean_text(verdict.message) for _, verdict in verdicts],
-        [to_jsonb(verdict.evidence) for _, verdict in verdicts],
+        [run for run, _, _ in verdicts],
+        [attempt for _, attempt, _ in verdicts],
+        [verdict.validator for _, _, verdict in verdicts],
+        [verdict.passed for _, _, verdict in verdicts],
+        [verdict.score for _, _, verdict in verdicts],
+        [clean_text(verdict.message) for _, _, verdict in verdicts],
+        [to_jsonb(verdict.evidence) for _, _, verdict in verdicts],
     )
 
 

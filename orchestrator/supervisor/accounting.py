@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from orchestrator.domain import event as events
 from orchestrator.domain.budget import Account, Budget, OnExceed, Spent, exceeded
@@ -16,15 +15,6 @@ from orchestrator.supervisor.context import RunContext
 from orchestrator.supervisor.draft import Draft
 
 
-@dataclass(frozen=True, slots=True)
-class Reckoning:
-    """What arrivals did to a run's budget: its account, why the run stops, its status to show; None leaves each."""
-
-    account: Account | None = None
-    stopped: ErrorInfo | None = None
-    status: RunStatus | None = None
-
-
 def open_account(context: RunContext) -> Account | None:
     """The account of a run that begins: the tightest of its workflow's budget and of what its parent gives it."""
     own, given = context.workflow.budget, context.run.budget
@@ -32,32 +22,34 @@ def open_account(context: RunContext) -> Account | None:
     return None if budget is None or not budget.limits else Account.of(budget)
 
 
-def reckon(draft: Draft, rows: Sequence[InboxRow]) -> Reckoning:
+def reckon(draft: Draft, rows: Sequence[InboxRow]) -> None:
     """Charge what the attempts among `rows` used, hear a person's answer, and pause or stop what goes too far."""
-    run, account = draft.base, draft.base.account
+    run, account = draft.base, draft.account
     if not account.budget.limits or run.ending is not None:
-        return Reckoning()
+        return
     for row in rows:
         if row.settled is not None:
             account = account.charged(row.settled.outcome.usage)
     now = draft.context.clock()
     account = account.resting(now, only_people=False)
     spent = account.spent(run.started_at, now)
-    status = None
-    if account.paused and (answer := next((row for row in rows if row.kind == inbox.ANSWER), None)):
-        if answer.payload["value"]["decision"] == "stop":
-            return Reckoning(account, _error(account, spent))
-        account, status = _continued(draft, account, spent, answer), RunStatus.RUNNING
-    if account.paused or not exceeded(account.budget, spent) or draft.state().settled_all:
-        return Reckoning(account, status=status)
-    if account.budget.on_exceed is OnExceed.FAIL:
-        return Reckoning(account, _error(account, spent))
-    return Reckoning(_paused(draft, account, spent), status=RunStatus.PAUSED)
+    answer = next((row for row in rows if row.kind == inbox.ANSWER), None) if account.paused else None
+    stops = answer is not None and answer.payload["value"]["decision"] == "stop"
+    if answer is not None and not stops:
+        account, draft.status = _continued(draft, account, spent, answer), RunStatus.RUNNING
+    if not (account.paused or stops) and exceeded(account.budget, spent) and not draft.state().settled_all:
+        stops = account.budget.on_exceed is OnExceed.FAIL
+        if not stops:
+            account, draft.status = _paused(draft, account, spent), RunStatus.PAUSED
+    if stops:
+        message = f"the budget is used up: {exceeded(account.budget, spent)}"
+        draft.put(stopped=ErrorInfo("budget_exceeded", "budget", message))
+    draft.put(account=account)
 
 
 def at_rest(draft: Draft) -> Account | None:
     """The account of a run that is about to wait; None where it does not matter whether it waits for people alone."""
-    account = draft.base.account
+    account = draft.account
     if account.budget.wall is None or draft.base.ending is not None:
         return None
     return account.resting(draft.context.clock(), only_people=_only_people(draft.state()))
@@ -69,10 +61,6 @@ def _only_people(run: RunState) -> bool:
     open_items = [item for step in running for item in run.items.get(step, {}).values() if not item.settled]
     idle = [item.asked_at > 0 or (run.paused and item.phase is Phase.READY) for item in open_items]
     return all(idle) and (bool(idle) or run.paused)
-
-
-def _error(account: Account, spent: Spent) -> ErrorInfo:
-    return ErrorInfo("budget_exceeded", "budget", f"the budget is used up: {exceeded(account.budget, spent)}")
 
 
 def _paused(draft: Draft, account: Account, spent: Spent) -> Account:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.domain import event as events
@@ -13,6 +14,7 @@ from orchestrator.store import attempts, runs
 from orchestrator.store.events import append_events
 from orchestrator.store.runs import NewRun, RunRow
 from orchestrator.supervisor.draft import Draft
+from orchestrator.supervisor.signals import Signals
 from orchestrator.workflow import StepSpec
 
 if TYPE_CHECKING:
@@ -44,16 +46,16 @@ async def child_run(draft: Draft, spec: StepSpec, attempt: AttemptId, given: dic
     )
 
 
-async def begin(connection: Connection, draft: Draft) -> None:
-    """Insert the draft's child runs and their jobs, in the transaction that has written their attempts."""
-    for new in draft.children:
+async def begin(connection: Connection, children: Sequence[NewRun], signals: Signals) -> None:
+    """Insert child runs and their jobs, in the transaction that has written their attempts."""
+    for new in children:
         _, created = await runs.insert_run(connection, new)
         if created:
             data = {"workflow": new.workflow, "version": new.version, "sha256": new.workflow_sha256}
             data["parent"] = str(new.parent_run)
             submitted = Event(new.id, new.tenant, events.RUN_SUBMITTED, data=data, key=events.RUN_SUBMITTED)
             await append_events(connection, [submitted])
-    await draft.context.signals.run_jobs(connection, [(new.id, new.priority) for new in draft.children])
+    await signals.run_jobs(connection, [(new.id, new.priority) for new in children])
 
 
 async def end(connection: Connection, run: RunRow, ending: Ending) -> list[tuple[ProcessId, RunId]]:

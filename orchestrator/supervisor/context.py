@@ -8,26 +8,35 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.domain.identity import RunId
 from orchestrator.domain.run import RunState, StepState
 from orchestrator.domain.span import SpanEvent
 from orchestrator.errors import ExpressionError
 from orchestrator.store import Database
+from orchestrator.store.batching import Batcher
+from orchestrator.store.inbox import InboxRow
 from orchestrator.store.runs import RunRow
 from orchestrator.supervisor.payloads import Payloads
 from orchestrator.supervisor.signals import Signals
 from orchestrator.telemetry import Tracing
 from orchestrator.workflow import Expressions, StepSpec, Workflow
 
+if TYPE_CHECKING:
+    from orchestrator.supervisor.draft import Draft
+
 
 @dataclass
 class RunContext:
     """One resident run: its row, its workflow, and the parts that its nodes work with.
 
-    `pinned` gives the workflow of a child run by its sha256. `wake` is set whenever something may be in the run's
-    inbox; `said` keeps verdicts for the span of their step.
+    Attributes:
+        pinned: gives the workflow of a child run by its sha256.
+        inbox: gives what has come for a run.
+        said: verdicts, kept for the span of their step.
+        wake: set whenever something may be in the run's inbox.
+        draft: what the last superstep has changed, until its checkpoint is written.
     """
 
     run: RunRow
@@ -39,9 +48,11 @@ class RunContext:
     expressions: Expressions
     signals: Signals
     pinned: Callable[[str], Awaitable[Workflow]]
+    inbox: Batcher[RunId, list[InboxRow]]
     tracing: Tracing | None = None
     said: dict[str, list[SpanEvent]] = field(default_factory=dict)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    draft: Draft | None = None
     clock: Callable[[], float] = time.time
 
     @property

@@ -1,86 +1,50 @@
-"""The `dispatch` node: start what is ready, send every attempt that is due, and wait for none of them."""
+"""Dispatch: start what is ready, send every attempt that is due, and wait for none of them."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-
-from langgraph.runtime import Runtime
+from typing import Any
 
 from orchestrator.domain import event as events
-from orchestrator.domain.identity import NO_ITEM, ProcessId, RunId
+from orchestrator.domain.identity import NO_ITEM
 from orchestrator.domain.item import ItemState, Phase
 from orchestrator.domain.progress import close, has_room
 from orchestrator.domain.readiness import Readiness, rule
-from orchestrator.domain.run import RunState, StepState, StepStatus
+from orchestrator.domain.run import StepState, StepStatus
 from orchestrator.errors import ExpressionError, InputsInvalid
-from orchestrator.store import attempts
-from orchestrator.store.database import fence
 from orchestrator.supervisor.accounting import at_rest
-from orchestrator.supervisor.children import begin
-from orchestrator.supervisor.context import RunContext
 from orchestrator.supervisor.draft import Draft
 from orchestrator.supervisor.ending import fail_item, fail_step, gathering, say_finished, skip_step
 from orchestrator.supervisor.orders import order_judges, order_work, prepare_item, prepare_iteration
-from orchestrator.supervisor.spans import record_step
-from orchestrator.supervisor.state import SupervisorState, SupervisorUpdate
 from orchestrator.workflow import StepSpec
-
-if TYPE_CHECKING:
-    from orchestrator.store.database import Connection
 
 SLICE = 1_000
 """Items of one `foreach` that a superstep starts: more would hold up the other runs of this process."""
 
 
-async def dispatch(state: SupervisorState, runtime: Runtime[RunContext]) -> SupervisorUpdate:
-    """Turn what is ready into attempts, in one transaction that also deletes the inbox rows already folded in."""
-    context, run = runtime.context, state["run"]
-    draft = Draft(context, run, consumed=run.consumed)
-    if not (run.breaking_off or run.paused):
-        for step, index in run.agenda:
+async def dispatch(draft: Draft) -> None:
+    """Turn what is ready into attempts, and wait for none of them."""
+    run = draft.state()
+    if run.breaking_off:
+        draft.revoked = None
+        draft.put(agenda=(), candidates=())
+    elif run.paused:  # what is ready goes on waiting
+        draft.put(agenda=tuple(draft.agenda), candidates=tuple(draft.candidates))
+    else:
+        for step, index in draft.agenda:
             await _send(draft, step, index)
-        await _consider(draft, run.candidates)
-    await _commit(draft, run)
-    for step_state in draft.steps.values():
-        record_step(context, step_state)
+        await _consider(draft)
+        if draft.later or run.candidates or run.agenda:
+            draft.put(agenda=(), candidates=tuple(draft.later))
     account = at_rest(draft)
-    if run.paused:  # what waits for dispatch goes on waiting
-        return {"run": draft.patch(revoked=(), consumed=(), account=account)}
-    return {"run": draft.patch(agenda=(), candidates=tuple(draft.later), revoked=(), consumed=(), account=account)}
+    if account is not None:
+        draft.put(account=account)
 
 
-async def _commit(draft: Draft, run: RunState) -> None:
-    """Write the draft: with its permits and with what must be called back in one transaction, else by itself."""
-    context = draft.context
-    if not (run.breaking_off or run.revoked or draft.orders):
-        if not draft.empty:
-            await draft.write(context.database)
-        return
-    async with context.database.transaction() as connection:
-        recalled = await _recall(connection, context, run)
-        await draft.write(connection)
-        await context.signals.permit(connection, draft.orders)
-        await begin(connection, draft)
-    context.signals.wake_pools(order.pool for order in draft.orders)
-    context.signals.wake_owners(recalled)
-    if draft.children:
-        context.signals.wake_supervisors()
-
-
-async def _recall(connection: Connection, context: RunContext, run: RunState) -> list[tuple[ProcessId, RunId]]:
-    """Cancel the attempts that nothing waits for any more, before other rows are locked; the processes to tell."""
-    if not (run.breaking_off or run.revoked):
-        return []
-    await fence(connection, context.run_id, context.epoch)
-    return await attempts.cancel_attempts(connection, context.run_id, ids=None if run.breaking_off else run.revoked)
-
-
-async def _consider(draft: Draft, candidates: Iterable[str]) -> None:
+async def _consider(draft: Draft) -> None:
     """Start or skip each candidate that is ready; what settles at once makes its dependants candidates."""
-    work = deque(candidates)
+    work = deque(draft.candidates)
     while work:
         step = draft.step(work.popleft())
         spec = draft.context.spec(step.id)
@@ -142,7 +106,7 @@ async def _fill(draft: Draft, spec: StepSpec) -> None:
         await _send_new(draft, spec, scope, step.sent, values[step.sent])
         step = draft.step(spec.id)
     if has_room(step, judged_by, limit):
-        draft.put_off(spec.id)
+        draft.later.append(spec.id)
 
 
 async def _send_new(draft: Draft, spec: StepSpec, scope: dict[str, Any], index: int, value: Any) -> None:

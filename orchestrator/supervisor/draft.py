@@ -1,58 +1,72 @@
-"""What one superstep changes: gathered in memory, written in one fenced statement, returned as a patch."""
+"""What one superstep changes: gathered in memory, and written together with the checkpoint that knows of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestrator.domain import event as events
 from orchestrator.domain.attempt import AttemptOrder
+from orchestrator.domain.budget import Account
 from orchestrator.domain.event import Event
 from orchestrator.domain.identity import NO_ITEM, AttemptId
 from orchestrator.domain.item import ItemState
 from orchestrator.domain.payload import Payload, PayloadRef
-from orchestrator.domain.run import Patch, RunState, StepState, fold
+from orchestrator.domain.run import Ending, Patch, RunState, RunStatus, StepState, fold
 from orchestrator.domain.verdict import Verdict
 from orchestrator.store.runs import NewRun
 from orchestrator.store.steps import StepRow
-from orchestrator.store.superstep import Superstep, write_superstep
+from orchestrator.store.superstep import CheckpointWrite, Superstep
 from orchestrator.supervisor.context import RunContext
-
-if TYPE_CHECKING:
-    from orchestrator.store.database import Connection, Database
 
 
 class Draft:
     """The changes of one superstep over the state that it began with.
 
-    Args:
+    Attributes:
         context: of the run.
-        state: that it began with.
-        consumed: inbox rows that the last superstep folded in, to be removed with this one's writes.
+        base: the state that it began with.
+        steps, items: what became of them.
+        agenda, candidates: items and steps that dispatch is to look at now.
+        later: steps that it is to look at in a superstep of its own.
+        orders, children: attempts to queue, and child runs to begin.
+        revoked: attempts to call back, because nothing waits for them any more; None for all of the run.
+        consumed: inbox rows that are folded in.
+        status: of the run, where people are to see another.
+        ending: what the run has come to, in its last superstep.
     """
 
-    def __init__(self, context: RunContext, state: RunState, *, consumed: Sequence[int] = ()) -> None:
+    def __init__(self, context: RunContext, state: RunState) -> None:
         self.context = context
         self.base = state
-        self.consumed = consumed
         self.steps: dict[str, StepState] = {}
         self.items: dict[tuple[str, int], ItemState] = {}
-        self.orders: list[AttemptOrder] = []
-        self.events: list[Event] = []
-        self.children: list[NewRun] = []
+        self.agenda: list[tuple[str, int]] = []
+        self.candidates: list[str] = []
         self.later: list[str] = []
-        self.revoked: list[AttemptId] = []
+        self.orders: list[AttemptOrder] = []
+        self.children: list[NewRun] = []
+        self.revoked: list[AttemptId] | None = []
+        self.consumed: list[int] = []
+        self.status: RunStatus | None = None
+        self.ending: Ending | None = None
+        self._scalars: dict[str, Any] = {}
+        self._state: RunState | None = state
+        self._events: list[Event] = []
         self._payloads: dict[str, Payload] = {}
         self._verdicts: list[tuple[AttemptId, Verdict]] = []
 
     @property
-    def empty(self) -> bool:
-        """Whether there is nothing to write."""
-        return not (self.consumed or self.steps or self.orders or self.events or self._payloads or self._verdicts)
+    def account(self) -> Account:
+        """What the run may use and has used, as it stands now."""
+        account: Account = self._scalars.get("account", self.base.account)
+        return account
 
     def state(self) -> RunState:
         """The state as it will be, for expressions that read what this superstep has just changed."""
-        return fold(self.base, [self.patch()]) if self.steps or self.items else self.base
+        if self._state is None:
+            self._state = fold(self.base, [self.patch()])
+        return self._state
 
     def step(self, step: str) -> StepState:
         """A step as it stands now."""
@@ -62,17 +76,24 @@ class Draft:
         """An item as it stands now."""
         return self.items.get((step, index)) or self.base.item(step, index)
 
+    def known_item(self, step: str, index: int) -> ItemState | None:
+        """The same, None where it was never started."""
+        return self.items.get((step, index)) or self.base.items.get(step, {}).get(index)
+
     def put_step(self, step: StepState) -> None:
         """Record what became of a step."""
+        self._state = None
         self.steps[step.id] = step
 
     def put_item(self, item: ItemState) -> None:
         """Record what became of an item."""
+        self._state = None
         self.items[item.step, item.index] = item
 
-    def put_off(self, step: str) -> None:
-        """Have another look at a step in a superstep of its own, without waiting for anything."""
-        self.later.append(step)
+    def put(self, **scalars: Any) -> None:
+        """Record other fields of the run's state."""
+        self._state = None
+        self._scalars |= scalars
 
     def put_value(self, value: Any) -> PayloadRef:
         """Have a JSON value stored; gives its reference."""
@@ -105,16 +126,16 @@ class Draft:
         item: int = NO_ITEM,
         attempt: AttemptId | None = None,
     ) -> None:
-        """Record an event; `key` makes a repetition after a crash harmless."""
-        self.events.append(Event(self.context.run_id, self.context.tenant, kind, step, item, attempt, data, key))
+        """Record an event; of two with the same `key` the first counts."""
+        self._events.append(Event(self.context.run_id, self.context.tenant, kind, step, item, attempt, data, key))
 
-    async def write(self, target: Database | Connection) -> None:
-        """Write all of it, by itself or within the caller's transaction.
+    def patch(self) -> Patch:
+        """The changes as they go into the checkpoint."""
+        return Patch(steps=tuple(self.steps.values()), items=tuple(self.items.values()), **self._scalars)
 
-        Raises:
-            Fenced: this process owns the run no longer; nothing is written.
-        """
-        superstep = Superstep(
+    def superstep(self, checkpoints: Sequence[CheckpointWrite]) -> Superstep:
+        """The changes as they go into the tables, with the checkpoints that know of them."""
+        return Superstep(
             run_id=self.context.run_id,
             tenant=self.context.tenant,
             epoch=self.context.epoch,
@@ -123,13 +144,9 @@ class Draft:
             orders=self.orders,
             steps=[self._row(step) for step in self.steps.values()],
             verdicts=self._verdicts,
-            events=self.events,
+            events=self._events,
+            checkpoints=checkpoints,
         )
-        await write_superstep(target, superstep)
-
-    def patch(self, **scalars: Any) -> Patch:
-        """The changes as they go into the checkpoint; `scalars` are the patch's other fields."""
-        return Patch(steps=tuple(self.steps.values()), items=tuple(self.items.values()), **scalars)
 
     def _row(self, step: StepState) -> StepRow:
         spec = self.context.spec(step.id)

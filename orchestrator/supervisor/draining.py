@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from orchestrator.domain.run import Patch, RunState, StepStatus
-from orchestrator.store import attempts, inbox
-from orchestrator.supervisor.context import RunContext
+from orchestrator.domain.run import StepStatus
+from orchestrator.store import attempts
 from orchestrator.supervisor.draft import Draft
 from orchestrator.supervisor.ending import say_finished
-from orchestrator.supervisor.spans import record_step
 
 DRAIN_POLL = 0.5
 """Seconds between two looks whether a run that is broken off still has running attempts."""
 
 
-async def drain(context: RunContext, run: RunState) -> Patch:
+async def drain(draft: Draft) -> None:
     """Wait until no attempt of the run, nor a child run, runs or could run; then end the steps, but for `finally`'s."""
+    context, run = draft.context, draft.base
     while True:
         context.wake.clear()
         if await attempts.count_running(context.database, context.run_id) == 0:
@@ -26,8 +25,7 @@ async def drain(context: RunContext, run: RunState) -> Patch:
             await asyncio.wait_for(context.wake.wait(), DRAIN_POLL)
         except TimeoutError:
             continue
-    rows = await inbox.read_inbox(context.database, context.run_id)
-    draft = Draft(context, run)
+    draft.consumed += [row.id for row in await context.inbox.ask(context.run_id)]
     now = context.clock()
     reason = run.stopped.message if run.stopped and not run.cancelled else "the run was cancelled"
     for step in run.steps.values():
@@ -35,8 +33,3 @@ async def drain(context: RunContext, run: RunState) -> Patch:
             ended = replace(step, status=StepStatus.CANCELLED, reason=reason, finished_at=now)
             draft.put_step(ended)
             say_finished(draft, ended)
-    if not draft.empty:
-        await draft.write(context.database)
-    for step in draft.steps.values():
-        record_step(context, step)
-    return draft.patch(agenda=(), candidates=(), consumed=tuple(row.id for row in rows))

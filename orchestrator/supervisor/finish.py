@@ -1,15 +1,13 @@
-"""The `close` and `finish` nodes: the run's status, its outputs, and word to whoever waits."""
+"""How a run ends: its status, its outputs, and the attempt that it carried out for its parent."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from langgraph.runtime import Runtime
-
 from orchestrator.domain import event as events
 from orchestrator.domain.event import Event
 from orchestrator.domain.outcome import ErrorInfo
-from orchestrator.domain.run import Ending, Patch, RunState, RunStatus, StepStatus, run_status
+from orchestrator.domain.run import Ending, RunState, RunStatus, StepStatus, run_status
 from orchestrator.errors import ExpressionError
 from orchestrator.store import Database, attempts, runs, steps
 from orchestrator.store.events import append_events
@@ -19,41 +17,31 @@ from orchestrator.supervisor.context import RunContext
 from orchestrator.supervisor.draft import Draft
 from orchestrator.supervisor.ending import expression_error
 from orchestrator.supervisor.signals import Signals
-from orchestrator.supervisor.spans import record_run
-from orchestrator.supervisor.state import SupervisorState, SupervisorUpdate
 
 if TYPE_CHECKING:
     from orchestrator.domain.identity import ProcessId, RunId
     from orchestrator.store.database import Connection
 
 
-async def close(state: SupervisorState, runtime: Runtime[RunContext]) -> SupervisorUpdate:
-    """The steps have settled: fix what the run came to, and begin with `finally`."""
-    context = runtime.context
-    draft = Draft(context, state["run"])
-    ending = await _conclude(draft)
-    if not draft.empty:
-        await draft.write(context.database)
-    finals = tuple(spec.id for spec in context.workflow.finally_.values() if not spec.needs)
-    return {"run": Patch(ending=ending, candidates=finals)}
+async def conclude(draft: Draft) -> Ending:
+    """What a run whose steps have settled came to: `failed` if a step failed and nothing accepts that."""
+    context, run = draft.context, draft.base
+    status = run_status(run, context.excused)
+    if status is RunStatus.FAILED:
+        return Ending(status, error=run.stopped or _root_error(run))
+    if status is not RunStatus.SUCCEEDED:
+        return Ending(status)
+    try:
+        return Ending(status, output=draft.put_value(await _outputs(context, run)))
+    except ExpressionError as problem:
+        return Ending(RunStatus.FAILED, error=expression_error(problem))
 
 
-async def finish(state: SupervisorState, runtime: Runtime[RunContext]) -> SupervisorUpdate:
-    """End the run, and with it the attempt that it carried out for a parent."""
-    context = runtime.context
-    draft = Draft(context, state["run"])
-    ending = state["run"].ending or await _conclude(draft)
+def finish(draft: Draft, ending: Ending) -> None:
+    """End the run with the superstep that the draft is for."""
     data = {"status": str(ending.status), "error": ending.error.as_json() if ending.error else None}
     draft.say(events.RUN_FINISHED, "", data, key=events.RUN_FINISHED)
-    async with context.database.transaction() as connection:
-        await draft.write(connection)
-        told = await _end(connection, context.run, ending)
-    ended = await runs.get_run(context.database, context.run_id)
-    if ended is not None:
-        record_run(context, ended)
-    context.signals.wake_owners(told)
-    await context.signals.finished(context.run_id)
-    return {"run": Patch()}
+    draft.ending = ending
 
 
 async def give_up(database: Database, signals: Signals, owned: Ownership, error: ErrorInfo) -> None:
@@ -70,29 +58,23 @@ async def give_up(database: Database, signals: Signals, owned: Ownership, error:
         told = await attempts.cancel_attempts(connection, run.id)
         await steps.end_open_steps(connection, run.id, reason=error.message)
         await append_events(connection, [ended])
-        told += await _end(connection, run, ending)
+        told += (await end_run(connection, run, ending))[1]
     signals.wake_owners(told)
-    await signals.finished(run.id)
+    signals.finished(run.id)
 
 
-async def _end(connection: Connection, run: RunRow, ending: Ending) -> list[tuple[ProcessId, RunId]]:
-    """Write the end of a run and of its parent's attempt; gives the owner to be woken for that."""
-    await runs.finish_run(connection, run.id, status=str(ending.status), output=ending.output, error=ending.error)
-    return await end(connection, run, ending)
+async def end_run(
+    connection: Connection, run: RunRow, ending: Ending
+) -> tuple[RunRow | None, list[tuple[ProcessId, RunId]]]:
+    """Write the end of a run, and of the attempt that it carried out for a parent.
 
-
-async def _conclude(draft: Draft) -> Ending:
-    """What a run whose steps have settled came to: `failed` if a step failed and nothing accepts that."""
-    context, run = draft.context, draft.base
-    status = run_status(run, context.excused)
-    if status is RunStatus.FAILED:
-        return Ending(status, error=run.stopped or _root_error(run))
-    if status is not RunStatus.SUCCEEDED:
-        return Ending(status)
-    try:
-        return Ending(status, output=draft.put_value(await _outputs(context, run)))
-    except ExpressionError as problem:
-        return Ending(RunStatus.FAILED, error=expression_error(problem))
+    Returns:
+        The run as it has ended, None if it had ended before; and the processes to wake, each with a run of theirs.
+    """
+    ended = await runs.finish_run(
+        connection, run.id, status=str(ending.status), output=ending.output, error=ending.error
+    )
+    return ended, await end(connection, run, ending)
 
 
 async def _outputs(context: RunContext, run: RunState) -> dict[str, object]:

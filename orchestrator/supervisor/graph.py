@@ -1,7 +1,9 @@
-"""The supervisor: a LangGraph graph, `admit → plan → dispatch ⇄ settle → finish`, with `close` before `finally`.
+"""The supervisor: a LangGraph graph, `begin → advance ⟲ → finish`, with `close` before the steps of `finally`.
 
-It never calls a model, a tool or user code: it is a function of its state and its inbox. One compiled graph drives all
-runs of a process; what belongs to one run comes in as the runtime's context.
+`begin` admits a run, plans its first steps and dispatches them. `advance` settles what has come and dispatches what is
+ready: one superstep for everything that came together. It never calls a model, a tool or user code: it is a function of
+its state and its inbox. What a node changes is written with the checkpoint that follows it, all or nothing. One
+compiled graph drives all runs of a process; what belongs to one run comes in as the runtime's context.
 """
 
 from __future__ import annotations
@@ -9,56 +11,83 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Command
 
-from orchestrator.domain.run import RunState
-from orchestrator.supervisor.admission import admit, plan
+from orchestrator.supervisor.admission import admit
 from orchestrator.supervisor.context import RunContext
 from orchestrator.supervisor.dispatch import dispatch
-from orchestrator.supervisor.finish import close, finish
+from orchestrator.supervisor.draft import Draft
+from orchestrator.supervisor.draining import drain
+from orchestrator.supervisor.finish import conclude
+from orchestrator.supervisor.finish import finish as end
 from orchestrator.supervisor.settlement import settle
 from orchestrator.supervisor.state import SupervisorState
 
 NO_RECURSION_LIMIT = 2**31 - 1
+Next = Literal["advance", "close", "finish"]
 
 
 def compile_graph(saver: BaseCheckpointSaver[Any]) -> CompiledStateGraph[Any, RunContext, Any, Any]:
     """The supervisor graph over `saver`."""
     graph = StateGraph(SupervisorState, context_schema=RunContext)
-    graph.add_node("admit", admit)
-    graph.add_node("plan", plan)
-    graph.add_node("dispatch", dispatch)
-    graph.add_node("settle", settle)
+    graph.add_node("begin", begin)
+    graph.add_node("advance", advance)
     graph.add_node("close", close)
     graph.add_node("finish", finish)
-    graph.add_edge(START, "admit")
-    graph.add_edge("admit", "plan")
-    graph.add_edge("plan", "dispatch")
-    graph.add_conditional_edges("dispatch", after_dispatch)
-    graph.add_conditional_edges("settle", after_settle)
-    graph.add_edge("close", "dispatch")
-    graph.add_edge("finish", END)
+    graph.add_edge(START, "begin")
     return graph.compile(checkpointer=saver, name="supervisor")
 
 
-async def after_dispatch(state: SupervisorState) -> Literal["dispatch", "settle", "close", "finish"]:
-    """Wait for outcomes, unless a large `foreach` was put off or every step has settled already."""
+async def begin(state: SupervisorState, runtime: Runtime[RunContext]) -> Command[Next]:
+    """Make the run known, and start the steps that need nothing."""
+    draft = Draft(runtime.context, state["run"])
+    await admit(draft)
+    await dispatch(draft)
+    return _go_on(draft)
+
+
+async def advance(state: SupervisorState, runtime: Runtime[RunContext]) -> Command[Next]:
+    """Wait until something has come, fold it in, and start what is ready now."""
     run = state["run"]
-    if (end := _end_of(run)) is not None:
-        return end
-    return "dispatch" if run.candidates and not run.paused else "settle"
+    draft = Draft(runtime.context, run)
+    if run.breaking_off:
+        await drain(draft)
+        return _go_on(draft)
+    if run.candidates and not run.paused:  # a large `foreach` was put off
+        draft.candidates += run.candidates
+    else:
+        await settle(draft)
+    await dispatch(draft)
+    return _go_on(draft)
 
 
-async def after_settle(state: SupervisorState) -> Literal["dispatch", "close", "finish"]:
-    """Look for what is ready now, unless every step has settled and no attempt must be called back."""
-    run = state["run"]
-    end = None if run.revoked else _end_of(run)
-    return end or "dispatch"
+async def close(state: SupervisorState, runtime: Runtime[RunContext]) -> Command[Next]:
+    """The steps have settled: fix what the run came to, and start `finally`."""
+    draft = Draft(runtime.context, state["run"])
+    draft.put(ending=await conclude(draft), agenda=(), candidates=())
+    draft.candidates += [spec.id for spec in runtime.context.workflow.finally_.values() if not spec.needs]
+    await dispatch(draft)
+    return _go_on(draft)
 
 
-def _end_of(run: RunState) -> Literal["close", "finish"] | None:
-    """What follows once the steps have settled: `finally` first, where it has any."""
-    if run.over:
-        return "finish"
-    return "close" if run.settled_all and run.ending is None else None
+async def finish(state: SupervisorState, runtime: Runtime[RunContext]) -> Command[Literal["__end__"]]:
+    """End the run, and with it the attempt that it carried out for a parent."""
+    draft = Draft(runtime.context, state["run"])
+    end(draft, state["run"].ending or await conclude(draft))
+    runtime.context.draft = draft
+    return Command(update={"run": draft.patch()}, goto="__end__")
+
+
+def _go_on(draft: Draft) -> Command[Next]:
+    """Leave the draft to the checkpoint, and go where the state asks for."""
+    draft.context.draft = draft
+    after = draft.state()
+    going: Next = "advance"
+    if after.over:
+        going = "finish"
+    elif after.settled_all and after.ending is None:
+        going = "close"
+    return Command(update={"run": draft.patch()}, goto=going)

@@ -54,7 +54,7 @@ class Supervisor:
         self._listener = listener
         self._settings = settings
         self._channel = ""
-        signals = Signals(database, notifier)
+        signals = Signals(notifier)
         self._residents = Residents(
             database, signals, max_runs=settings.max_runs, dead_after=settings.dead_after, tracing=tracing
         )

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -15,13 +16,16 @@ from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.payload import PayloadRef
 from orchestrator.domain.run import Patch
 from orchestrator.errors import Fenced, OrchestratorError, ServiceError
-from orchestrator.store import AsyncpgSaver, Database, runs
+from orchestrator.store import Database, runs
+from orchestrator.store.batching import Batcher
+from orchestrator.store.inbox import InboxRow, read_inboxes
 from orchestrator.store.runs import Ownership
+from orchestrator.supervisor.commits import Commits
 from orchestrator.supervisor.context import RunContext
 from orchestrator.supervisor.finish import give_up
 from orchestrator.supervisor.graph import NO_RECURSION_LIMIT, compile_graph
 from orchestrator.supervisor.payloads import Payloads
-from orchestrator.supervisor.serde import StateSerializer
+from orchestrator.supervisor.run_saver import RunSaver
 from orchestrator.supervisor.signals import Signals
 from orchestrator.telemetry import Tracing
 from orchestrator.workflow import Expressions, Workflow
@@ -62,8 +66,9 @@ class Residents:
         self._tracing = tracing
         self._payloads = Payloads(database)
         self._expressions = Expressions()
-        self._saver = AsyncpgSaver(database, serde=StateSerializer())
+        self._saver = RunSaver(database, Commits(database, signals))
         self._graph = compile_graph(self._saver)
+        self._inbox: Batcher[RunId, list[InboxRow]] = Batcher(partial(read_inboxes, database))
         self._workflows: dict[str, Workflow] = {}
         self._here: dict[RunId, Resident] = {}
         self._crashes: dict[RunId, int] = {}
@@ -137,6 +142,7 @@ class Residents:
             expressions=self._expressions,
             signals=self._signals,
             pinned=self._workflow,
+            inbox=self._inbox,
             tracing=self._tracing,
             wake=wake,
         )
@@ -174,7 +180,8 @@ class Residents:
         }
         begun = context.epoch > 1 and await self._saver.aget_tuple(config) is not None
         start: Any = None if begun else {"run": Patch()}
-        await self._graph.ainvoke(start, config, context=context, durability="sync")
+        with self._saver.driving(context):
+            await self._graph.ainvoke(start, config, context=context, durability="sync", output_keys=[])
 
     async def _recover(self, owned: Ownership) -> None:
         """After a crash: rest, then let go of the run so that it is tried again; after too many, end it."""

@@ -1,14 +1,13 @@
-"""The `settle` node: sleep until something is in the inbox, then fold in all that is there."""
+"""Settling: sleep until something is in the inbox, then fold in all that is there, idempotently by attempt id."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 
-from langgraph.runtime import Runtime
-
 from orchestrator.domain import event as events
 from orchestrator.domain.attempt import Purpose
+from orchestrator.domain.identity import AttemptId
 from orchestrator.domain.item import (
     ItemState,
     Phase,
@@ -23,52 +22,37 @@ from orchestrator.domain.item import (
 from orchestrator.domain.outcome import ErrorInfo, OutcomeKind
 from orchestrator.domain.run import RunState, RunStatus
 from orchestrator.domain.verdict import Verdict
-from orchestrator.store import inbox, runs
+from orchestrator.store import inbox
 from orchestrator.store.inbox import SettledAttempt
-from orchestrator.supervisor.accounting import Reckoning, reckon
+from orchestrator.supervisor.accounting import reckon
 from orchestrator.supervisor.context import RunContext
 from orchestrator.supervisor.draft import Draft
-from orchestrator.supervisor.draining import drain
 from orchestrator.supervisor.ending import settle_item
 from orchestrator.supervisor.iterations import iterated
 from orchestrator.supervisor.rules import chooser
-from orchestrator.supervisor.spans import note_verdict, record_step
-from orchestrator.supervisor.state import SupervisorState, SupervisorUpdate
+from orchestrator.supervisor.spans import note_verdict
 from orchestrator.supervisor.timers import Timers, ends_at, is_asked, read_timers
 from orchestrator.validation import run_pure
 from orchestrator.workflow import StepSpec
 
 
-async def settle(state: SupervisorState, runtime: Runtime[RunContext]) -> SupervisorUpdate:
-    """Fold in every outcome, timer, answer and request that has come, idempotently by attempt id."""
-    context, run = runtime.context, state["run"]
-    if run.breaking_off:
-        return {"run": await drain(context, run)}
-    rows, timers = await _arrivals(context, run)
-    draft = Draft(context, run)
-    cancelled = run.ending is None and any(row.kind == inbox.CANCEL for row in rows)
-    reckoning = Reckoning(status=RunStatus.CANCELLING)
-    if cancelled:
+async def settle(draft: Draft) -> None:
+    """Wait for outcomes, timers, answers and requests, and fold in all that has come; dispatch goes on from there."""
+    run = draft.base
+    rows, timers = await _arrivals(draft.context, run)
+    draft.consumed += [row.id for row in rows]
+    if run.ending is None and any(row.kind == inbox.CANCEL for row in rows):
         draft.say(events.RUN_CANCEL_REQUESTED, "", {}, key=events.RUN_CANCEL_REQUESTED)
-    else:
-        for settled in [row.settled for row in rows if row.settled is not None]:
-            await _fold(draft, settled)
-        for step, index in timers.overdue:
-            await _end_overdue(draft, step, index)
-        reckoning = reckon(draft, rows)
-    await _write(draft, reckoning.status)
-    agenda = [key for key, item in draft.items.items() if item.wants_dispatch]
-    return {
-        "run": draft.patch(
-            agenda=(*run.agenda, *agenda),
-            candidates=tuple(dict.fromkeys((*run.candidates, *_candidates(draft)))),
-            revoked=tuple(draft.revoked),
-            consumed=tuple(row.id for row in rows),
-            cancelled=cancelled or None,
-            stopped=reckoning.stopped,
-            account=reckoning.account,
-        )
-    }
+        draft.status = RunStatus.CANCELLING
+        draft.put(cancelled=True)
+        return
+    for settled in [row.settled for row in rows if row.settled is not None]:
+        await _fold(draft, settled)
+    for step, index in timers.overdue:
+        await _end_overdue(draft, step, index)
+    reckon(draft, rows)
+    draft.agenda += [*run.agenda, *(key for key, item in draft.items.items() if item.wants_dispatch)]
+    draft.candidates += dict.fromkeys((*run.candidates, *_candidates(draft)))
 
 
 async def _arrivals(context: RunContext, run: RunState) -> tuple[Sequence[inbox.InboxRow], Timers]:
@@ -82,7 +66,7 @@ async def _arrivals(context: RunContext, run: RunState) -> tuple[Sequence[inbox.
             except TimeoutError:
                 continue
         context.wake.clear()
-        rows = await inbox.read_inbox(context.database, context.run_id)
+        rows = await context.inbox.ask(context.run_id)
         if rows or timers.ring:
             return rows, timers
 
@@ -90,8 +74,7 @@ async def _arrivals(context: RunContext, run: RunState) -> tuple[Sequence[inbox.
 async def _fold(draft: Draft, settled: SettledAttempt) -> None:
     """Fold one outcome in, unless it is of an attempt that nothing waits for any more."""
     spec = draft.context.workflow.all_steps.get(settled.step)
-    item = draft.items.get((settled.step, settled.item))
-    item = item or draft.base.items.get(settled.step, {}).get(settled.item)
+    item = draft.known_item(settled.step, settled.item)
     if spec is None or item is None or item.settled:
         return
     if settled.purpose is Purpose.WORK:
@@ -134,8 +117,14 @@ async def _fold_verdict(draft: Draft, spec: StepSpec, item: ItemState, settled: 
         after = on_judge_failure(item, settled.validator, _error_of(settled), spec.retry, choose)
         if after.phase is not Phase.VALIDATING:
             others = [judge.attempt for judge in item.judges if judge.phase is Phase.RUNNING]
-            draft.revoked += [attempt for attempt in others if attempt is not None and attempt != settled.id]
+            revoke(draft, [attempt for attempt in others if attempt is not None and attempt != settled.id])
     await _place(draft, spec, item, after)
+
+
+def revoke(draft: Draft, attempts: Sequence[AttemptId]) -> None:
+    """Have attempts called back that nothing waits for any more."""
+    if draft.revoked is not None:
+        draft.revoked += attempts
 
 
 def _say(draft: Draft, item: ItemState, verdicts: Sequence[Verdict]) -> None:
@@ -169,7 +158,7 @@ async def _end_overdue(draft: Draft, step: str, index: int) -> None:
     if ends_at(spec, item) is None:  # what came in with the timer has settled it, or has asked a person
         return
     running = [item.attempt] if item.phase is Phase.RUNNING else [judge.attempt for judge in item.judges]
-    draft.revoked += [attempt for attempt in running if attempt is not None]
+    revoke(draft, [attempt for attempt in running if attempt is not None])
     choose, now = await chooser(draft, spec), draft.context.clock()
     if is_asked(item) and spec.expires is not None:
         after = on_expired(on_answered(item, now), spec.expires.after, skip=spec.expires.then == "skip", choose=choose)
@@ -212,19 +201,6 @@ def _candidates(draft: Draft) -> tuple[str, ...]:
         elif step.total is not None and step.sent < step.total:
             found[step.id] = None
     return tuple(found)
-
-
-async def _write(draft: Draft, status: RunStatus | None) -> None:
-    """Write the draft, with the run's status where that changes."""
-    context = draft.context
-    if status is not None:
-        async with context.database.transaction() as connection:
-            await draft.write(connection)
-            await runs.set_status(connection, context.run_id, status)
-    elif not draft.empty:
-        await draft.write(context.database)
-    for step in draft.steps.values():
-        record_step(context, step)
 
 
 def _error_of(settled: SettledAttempt) -> ErrorInfo:

@@ -17,14 +17,12 @@ from orchestrator.queue import (
     enqueue_run_jobs,
     pool_channel,
 )
-from orchestrator.store import Database
 
 
 class Signals:
     """The queue and the notifications, seen from the supervisor."""
 
-    def __init__(self, database: Database, notifier: Notifier) -> None:
-        self._database = database
+    def __init__(self, notifier: Notifier) -> None:
         self._notifier = notifier
 
     async def permit(self, connection: asyncpg.Connection, orders: Sequence[AttemptOrder]) -> None:
@@ -50,6 +48,6 @@ class Signals:
         """Enqueue the jobs of new runs, each with its priority, within the caller's transaction."""
         await enqueue_run_jobs(connection, jobs)
 
-    async def finished(self, run_id: RunId) -> None:
+    def finished(self, run_id: RunId) -> None:
         """Tell whoever waits that a run has ended, after the commit."""
-        await self._database.execute("SELECT pg_notify($1, $2)", FINISHED_CHANNEL, str(run_id))
+        self._notifier.tell_runs(FINISHED_CHANNEL, run_id)

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from orchestrator.domain.attempt import ClaimedAttempt
@@ -15,7 +16,8 @@ from orchestrator.domain.outcome import ErrorInfo, Outcome, OutcomeKind, Usage
 from orchestrator.errors import ServiceError
 from orchestrator.queue import Notifier
 from orchestrator.settings import WorkerSettings
-from orchestrator.store.attempts import settle
+from orchestrator.store.attempts import Settlement, SettleResult, settle
+from orchestrator.store.batching import Batcher
 from orchestrator.store.presence import Presence
 from orchestrator.telemetry import Tracing
 from orchestrator.worker.describe import describe, message_of
@@ -81,6 +83,7 @@ class AttemptRunner:
         self._tracing = tracing
         self._notifier = notifier
         self._on_stuck = on_stuck
+        self._settles: Batcher[Settlement, SettleResult] = Batcher(partial(settle, services.database))
         self._outlasting: set[Execution] = set()
         self._leaving = False
 
@@ -168,7 +171,7 @@ class AttemptRunner:
         finished = attempt_event(claimed, ATTEMPT_FINISHED, self._finished(execution, outcome), once=True)
         while True:
             try:
-                result = await settle(self._services.database, claimed, outcome, ending.payload, [*events, finished])
+                result = await self._settles.ask(Settlement(claimed, outcome, ending.payload, [*events, finished]))
                 break
             except (ServiceError, TimeoutError, OSError) as error:
                 log.warning("the outcome of %s waits for the database: %s", execution.label, error)

@@ -15,7 +15,7 @@ from orchestrator.domain.attempt import ClaimedAttempt
 from orchestrator.domain.event import Event
 from orchestrator.domain.identity import AttemptId, ProcessId
 from orchestrator.domain.worker import AGENT_WORKER
-from orchestrator.errors import NotFound, ServiceError
+from orchestrator.errors import ServiceError
 from orchestrator.queue import Consumer, Listener, Notifier, pool_channel, pool_entrypoint, process_channel, read_runs
 from orchestrator.settings import WorkerSettings
 from orchestrator.store.attempts import claim, record_heartbeat, renew
@@ -208,7 +208,7 @@ class WorkerRuntime:
                 held_until, nudges = time.monotonic() + self._lease, self._keeper.nudges
                 try:
                     claimed = await self._claims.take(pool)
-                except (ServiceError, NotFound) as error:
+                except ServiceError as error:
                     log.warning("nothing was claimed from the pool %s: %s", pool, error)
                     return
                 if claimed is None:
@@ -236,8 +236,9 @@ class WorkerRuntime:
     def _labels(self) -> list[str]:
         return [execution.label for execution in self._keeper.held]
 
-    async def _claim(self, pool: str, workers: Sequence[str]) -> ClaimedAttempt | None:
-        return await claim(self._database, pool=pool, workers=workers, process=self._member.id, lease=self._lease)
+    async def _claim(self, pool: str, workers: Sequence[str], most: int) -> list[ClaimedAttempt]:
+        member, lease = self._member.id, self._lease
+        return await claim(self._database, pool=pool, workers=workers, process=member, lease=lease, most=most)
 
     async def _renew(self, ids: Collection[AttemptId]) -> dict[AttemptId, bool]:
         return await renew(self._database, self._member.id, self._lease, list(ids))

@@ -1,5 +1,5 @@
--- name: claim_attempt
--- Walks the partial index `attempts_claim` in order and takes the first row that nobody else is taking. The run is
+-- name: claim_attempts
+-- Walks the partial index `attempts_claim` in order and takes the first $5 rows that nobody else is taking. The run is
 -- looked up by a scalar subquery, so that no plan can turn the walk into a join with all runs. A heartbeat goes to a retry
 -- of the same work, not to a revision or a further iteration, which begin anew.
 WITH next AS (
@@ -8,7 +8,7 @@ WITH next AS (
     WHERE a.status = 'queued' AND a.pool = $1 AND a.worker = ANY ($2) AND a.not_before <= now()
       AND (SELECT r.finished_at IS NULL FROM runs r WHERE r.id = a.run_id)
     ORDER BY a.priority DESC, a.not_before, a.id
-    LIMIT 1
+    LIMIT $5
     FOR UPDATE SKIP LOCKED
 ), held AS (
     UPDATE attempts a
@@ -30,7 +30,8 @@ SELECT held.*, b.data AS input_data, b.size AS input_size, r.workflow, (
 ) AS last_heartbeat
 FROM held
 JOIN runs r ON r.id = held.run_id
-LEFT JOIN blobs b ON b.tenant = held.tenant AND b.sha256 = held.input;
+LEFT JOIN blobs b ON b.tenant = held.tenant AND b.sha256 = held.input
+ORDER BY held.priority DESC, held.not_before, held.id;
 
 -- name: renew_leases
 -- Locked in the order of ids, as everywhere, so that no two statements can wait for each other.
@@ -46,31 +47,54 @@ FROM mine
 WHERE a.id = mine.id
 RETURNING a.id, a.cancel_requested;
 
--- name: settle_attempt
--- $1 attempt, $2 token, $3 status, $4 output, $5 error, $6 … $9 usage, $10 and $11 the blob, $12 tenant, $13 run,
--- then the columns of the events. Everything hangs on `held`: without it nothing is written but `late`. Locks are taken in
--- the order attempt, blob, inbox, events.
+-- name: settle_attempts
+-- $1 attempts, $2 tokens, $3 statuses, $4 outputs, $5 errors, $6 … $9 usage; $10 … $12 blobs, each with its attempt; then
+-- the columns of the events. Everything hangs on `held`: of an attempt without it nothing is written but `late`. Locks are
+-- taken in the order attempts, blobs, inbox, events, and of each in the order of its key.
 -- `repeated` is this very outcome, stored before by a call whose answer was lost.
-WITH held AS (
-    UPDATE attempts
-    SET status = $3, output = $4, error = $5::jsonb, finished_at = clock_timestamp(), lease_until = NULL,
-        input_tokens = $6, output_tokens = $7, cost_usd = $8, model_calls = $9
-    WHERE id = $1 AND token = $2 AND status = 'running'
-    RETURNING id, run_id
+WITH given AS (
+    SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::bytea[], $5::jsonb[], $6::bigint[], $7::bigint[],
+                         $8::float8[], $9::int[]) WITH ORDINALITY
+         AS given (id, token, status, output, error, input_tokens, output_tokens, cost_usd, model_calls, place)
+), locked AS MATERIALIZED (
+    SELECT a.id
+    FROM attempts a
+    JOIN given ON given.id = a.id AND given.token = a.token
+    WHERE a.status = 'running'
+    ORDER BY a.id
+    FOR UPDATE OF a
+), held AS (
+    UPDATE attempts a
+    SET status = given.status, output = given.output, error = given.error, finished_at = clock_timestamp(),
+        lease_until = NULL, input_tokens = given.input_tokens, output_tokens = given.output_tokens,
+        cost_usd = given.cost_usd, model_calls = given.model_calls
+    FROM given
+    JOIN locked USING (id)
+    WHERE a.id = given.id
+    RETURNING a.id, a.run_id, a.tenant
 ), repeated AS (
-    SELECT 1 FROM attempts
-    WHERE id = $1 AND token = $2 AND NOT superseded AND status = $3 AND output IS NOT DISTINCT FROM $4
+    SELECT a.id
+    FROM attempts a
+    JOIN given ON given.id = a.id AND given.token = a.token
+    WHERE NOT a.superseded AND a.status = given.status AND a.output IS NOT DISTINCT FROM given.output
 ), late AS (
-    UPDATE attempts
-    SET superseded = true, input_tokens = $6, output_tokens = $7, cost_usd = $8, model_calls = $9
-    WHERE id = $1 AND token = $2 AND NOT EXISTS (SELECT FROM held) AND NOT EXISTS (SELECT FROM repeated)
+    UPDATE attempts a
+    SET superseded = true, input_tokens = given.input_tokens, output_tokens = given.output_tokens,
+        cost_usd = given.cost_usd, model_calls = given.model_calls
+    FROM given
+    WHERE a.id = given.id AND a.token = given.token
+      AND NOT EXISTS (SELECT FROM held WHERE held.id = given.id)
+      AND NOT EXISTS (SELECT FROM repeated WHERE repeated.id = given.id)
 ), blob AS (
     INSERT INTO blobs (tenant, sha256, size, data)
-    SELECT $12, $10, length($11::bytea), $11
+    SELECT DISTINCT ON (held.tenant, new.sha256) held.tenant, new.sha256, length(new.data), new.data
     FROM held
-    WHERE $10::bytea IS NOT NULL AND NOT EXISTS (
-        SELECT FROM blobs b WHERE b.tenant = $12 AND b.sha256 = $10 AND b.put_at > now() - interval '1 hour'
+    JOIN unnest($10::uuid[], $11::bytea[], $12::bytea[]) AS new (attempt_id, sha256, data) ON new.attempt_id = held.id
+    WHERE NOT EXISTS (
+        SELECT FROM blobs b
+        WHERE b.tenant = held.tenant AND b.sha256 = new.sha256 AND b.put_at > now() - interval '1 hour'
     )
+    ORDER BY held.tenant, new.sha256
     ON CONFLICT (tenant, sha256) DO UPDATE SET put_at = now()
 ), told AS (
     INSERT INTO inbox (run_id, kind, attempt_id)
@@ -79,13 +103,17 @@ WITH held AS (
 ), noted AS (
     INSERT INTO events (run_id, tenant, kind, step, item, attempt_id, data, key)
     SELECT e.*
-    FROM held, unnest($14::uuid[], $15::text[], $16::text[], $17::text[], $18::int[], $19::uuid[],
-                      $20::jsonb[], $21::text[]) AS e
+    FROM held
+    JOIN unnest($13::uuid[], $14::text[], $15::text[], $16::text[], $17::int[], $18::uuid[], $19::jsonb[], $20::text[])
+         AS e (run_id, tenant, kind, step, item, attempt_id, data, key) ON e.attempt_id = held.id
     ON CONFLICT (run_id, key) DO NOTHING
 )
-SELECT EXISTS (SELECT FROM held) OR EXISTS (SELECT FROM repeated) AS held, r.owner
-FROM runs r
-WHERE r.id = $13;
+SELECT given.id, r.owner,
+       EXISTS (SELECT FROM held WHERE held.id = given.id) OR EXISTS (SELECT FROM repeated WHERE repeated.id = given.id)
+       AS held
+FROM given
+JOIN attempts a ON a.id = given.id
+JOIN runs r ON r.id = a.run_id;
 
 -- name: record_heartbeat
 UPDATE attempts

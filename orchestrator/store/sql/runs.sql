@@ -94,7 +94,7 @@ FROM (
     FROM attempts WHERE run_id = $1
 ) AS used
 WHERE runs.id = $1 AND runs.finished_at IS NULL
-RETURNING runs.id;
+RETURNING runs.*;
 
 -- name: request_cancel
 WITH run AS (

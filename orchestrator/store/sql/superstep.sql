@@ -1,45 +1,54 @@
--- name: write_superstep
--- All that the owner of the run $1 with the epoch $2 writes in one superstep, for the tenant $3: $4 inbox rows that go,
--- then the columns of blobs, attempts, steps, verdicts and events. Nothing is written without the run's row in `owned`,
--- which stays locked until the transaction has ended, so that nobody can take the run over before. What is there
--- already is left as it is, except for steps, so that a repetition is harmless.
-WITH owned AS (
-    SELECT 1 FROM runs WHERE id = $1 AND epoch = $2 FOR SHARE
+-- name: write_supersteps
+-- All that the owners of the runs $1 with the epochs $2 write in one superstep each: $3 inbox rows that go, then the columns
+-- of blobs, attempts, steps, verdicts, events, checkpoints, channel values and checkpoint writes, each beginning with the
+-- run. Nothing of a run is written without its row in `owned`, which stays locked until the transaction has ended, so that
+-- nobody can take the run over before. What is there already is left as it is, except for steps, so that a repetition is
+-- harmless. Rows are locked in the order of their keys, as everywhere. The answer is the runs that are owned.
+WITH owned AS MATERIALIZED (
+    SELECT r.id, r.tenant
+    FROM runs r
+    JOIN unnest($1::uuid[], $2::bigint[]) AS given (id, epoch) ON r.id = given.id AND r.epoch = given.epoch
+    ORDER BY r.id
+    FOR SHARE OF r
 ), consumed AS (
-    DELETE FROM inbox i USING owned WHERE i.id = ANY ($4::bigint[])
+    DELETE FROM inbox i USING owned WHERE i.run_id = owned.id AND i.id = ANY ($3::bigint[])
 ), put AS (
     -- See `put_blobs`.
     INSERT INTO blobs (tenant, sha256, size, data)
-    SELECT $3, new.sha256, length(new.data), new.data
-    FROM owned, unnest($5::bytea[], $6::bytea[]) AS new (sha256, data)
+    SELECT DISTINCT ON (owned.tenant, new.sha256) owned.tenant, new.sha256, length(new.data), new.data
+    FROM owned
+    JOIN unnest($4::uuid[], $5::bytea[], $6::bytea[]) AS new (run_id, sha256, data) ON new.run_id = owned.id
     WHERE NOT EXISTS (
-        SELECT FROM blobs b WHERE b.tenant = $3 AND b.sha256 = new.sha256 AND b.put_at > now() - interval '1 hour'
+        SELECT FROM blobs b
+        WHERE b.tenant = owned.tenant AND b.sha256 = new.sha256 AND b.put_at > now() - interval '1 hour'
     )
-    ORDER BY new.sha256
+    ORDER BY owned.tenant, new.sha256
     ON CONFLICT (tenant, sha256) DO UPDATE SET put_at = now()
 ), ordered AS (
     -- What is in no pool waits for a person or a child run.
     INSERT INTO attempts (run_id, tenant, id, step, item, number, purpose, validator, judges, worker, pool, priority,
                           input, options, idempotency_key, traceparent, timeout, idle, not_before, status)
-    SELECT $1, $3, id, step, item, number, purpose, validator, judges, worker, pool, priority,
+    SELECT owned.id, owned.tenant, new.id, step, item, number, purpose, validator, judges, worker, pool, priority,
            input, options, idempotency_key, traceparent, timeout, idle, now() + make_interval(secs => delay),
            CASE pool WHEN '' THEN 'waiting' ELSE 'queued' END
-    FROM owned, unnest($7::uuid[], $8::text[], $9::int[], $10::int[], $11::text[], $12::text[], $13::uuid[],
-                       $14::text[], $15::text[], $16::int[], $17::bytea[], $18::jsonb[], $19::text[], $20::text[],
-                       $21::float8[], $22::float8[], $23::float8[])
-         AS new (id, step, item, number, purpose, validator, judges, worker, pool, priority,
-                 input, options, idempotency_key, traceparent, timeout, idle, delay)
+    FROM owned
+    JOIN unnest($7::uuid[], $8::uuid[], $9::text[], $10::int[], $11::int[], $12::text[], $13::text[], $14::uuid[],
+                $15::text[], $16::text[], $17::int[], $18::bytea[], $19::jsonb[], $20::text[], $21::text[],
+                $22::float8[], $23::float8[], $24::float8[])
+         AS new (run_id, id, step, item, number, purpose, validator, judges, worker, pool, priority,
+                 input, options, idempotency_key, traceparent, timeout, idle, delay) ON new.run_id = owned.id
     ON CONFLICT DO NOTHING
 ), stand AS (
     INSERT INTO steps (run_id, tenant, step, position, kind, worker, pool, status, reason, items_total, items_done,
                        items_failed, attempts, output, error, started_at, finished_at)
-    SELECT $1, $3, step, position, kind, worker, pool, status, reason, items_total, items_done,
+    SELECT owned.id, owned.tenant, step, position, kind, worker, pool, status, reason, items_total, items_done,
            items_failed, attempts, output, error, to_timestamp(started_at), to_timestamp(finished_at)
-    FROM owned, unnest($24::text[], $25::int[], $26::text[], $27::text[], $28::text[], $29::text[], $30::text[],
-                       $31::int[], $32::int[], $33::int[], $34::int[], $35::bytea[], $36::jsonb[], $37::float8[],
-                       $38::float8[])
-         AS new (step, position, kind, worker, pool, status, reason, items_total, items_done,
-                 items_failed, attempts, output, error, started_at, finished_at)
+    FROM owned
+    JOIN unnest($25::uuid[], $26::text[], $27::int[], $28::text[], $29::text[], $30::text[], $31::text[], $32::text[],
+                $33::int[], $34::int[], $35::int[], $36::int[], $37::bytea[], $38::jsonb[], $39::float8[],
+                $40::float8[])
+         AS new (run_id, step, position, kind, worker, pool, status, reason, items_total, items_done,
+                 items_failed, attempts, output, error, started_at, finished_at) ON new.run_id = owned.id
     ON CONFLICT (run_id, step) DO UPDATE SET
         position = excluded.position, kind = excluded.kind, worker = excluded.worker, pool = excluded.pool,
         status = excluded.status, reason = excluded.reason, items_total = excluded.items_total,
@@ -48,15 +57,47 @@ WITH owned AS (
         started_at = excluded.started_at, finished_at = excluded.finished_at
 ), judged AS (
     INSERT INTO verdicts (run_id, tenant, attempt_id, validator, passed, score, message, evidence, created_at)
-    SELECT $1, $3, attempt_id, validator, passed, score, message, evidence, clock_timestamp()
-    FROM owned, unnest($39::uuid[], $40::text[], $41::boolean[], $42::float8[], $43::text[], $44::jsonb[])
-         AS new (attempt_id, validator, passed, score, message, evidence)
+    SELECT owned.id, owned.tenant, attempt_id, validator, passed, score, message, evidence, clock_timestamp()
+    FROM owned
+    JOIN unnest($41::uuid[], $42::uuid[], $43::text[], $44::boolean[], $45::float8[], $46::text[], $47::jsonb[])
+         AS new (run_id, attempt_id, validator, passed, score, message, evidence) ON new.run_id = owned.id
     ON CONFLICT (attempt_id, validator) DO NOTHING
 ), noted AS (
     INSERT INTO events (run_id, tenant, kind, step, item, attempt_id, data, key)
     SELECT new.*
-    FROM owned, unnest($45::uuid[], $46::text[], $47::text[], $48::text[], $49::int[], $50::uuid[], $51::jsonb[],
-                       $52::text[]) AS new
+    FROM owned
+    JOIN unnest($48::uuid[], $49::text[], $50::text[], $51::text[], $52::int[], $53::uuid[], $54::jsonb[], $55::text[])
+         AS new (run_id, tenant, kind, step, item, attempt_id, data, key) ON new.run_id = owned.id
     ON CONFLICT (run_id, key) DO NOTHING
+), checkpointed AS (
+    INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
+    SELECT owned.id::text, '', new.checkpoint_id, parent_id, checkpoint::jsonb, metadata::jsonb
+    FROM owned
+    JOIN unnest($56::uuid[], $57::text[], $58::text[], $59::text[], $60::text[])
+         AS new (run_id, checkpoint_id, parent_id, checkpoint, metadata) ON new.run_id = owned.id
+    ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id)
+    DO UPDATE SET checkpoint = excluded.checkpoint, metadata = excluded.metadata
+), valued AS (
+    INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, data)
+    SELECT owned.id::text, '', channel, version, type, data
+    FROM owned
+    JOIN unnest($61::uuid[], $62::text[], $63::text[], $64::text[], $65::bytea[])
+         AS new (run_id, channel, version, type, data) ON new.run_id = owned.id
+    ON CONFLICT DO NOTHING
+), written AS (
+    INSERT INTO checkpoint_writes (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, data)
+    SELECT owned.id::text, '', new.checkpoint_id, task_id, task_path, idx, channel, type, data
+    FROM owned
+    JOIN unnest($66::uuid[], $67::text[], $68::text[], $69::text[], $70::int[], $71::text[], $72::text[], $73::bytea[])
+         AS new (run_id, checkpoint_id, task_id, task_path, idx, channel, type, data) ON new.run_id = owned.id
+    ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx) DO NOTHING
 )
-SELECT 1 FROM owned;
+SELECT id FROM owned;
+
+-- name: fence_runs
+-- Which of the runs $1 have the epochs $2; what has is locked as `write_supersteps` locks it.
+SELECT r.id
+FROM runs r
+JOIN unnest($1::uuid[], $2::bigint[]) AS given (id, epoch) ON r.id = given.id AND r.epoch = given.epoch
+ORDER BY r.id
+FOR SHARE OF r;

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.domain.attempt import AttemptOrder, ClaimedAttempt, Purpose
+from orchestrator.domain.event import Event
 from orchestrator.domain.identity import NO_ITEM, ProcessId, RunId, attempt_id, new_process_id, new_run_id
 from orchestrator.domain.outcome import Outcome, OutcomeKind
 from orchestrator.domain.payload import Payload
@@ -66,9 +67,10 @@ class Scene:
         await write_superstep(self.database, await self.superstep(orders=orders))
 
     async def claim(self, *, pool: str = "io", lease: float = 30.0) -> ClaimedAttempt | None:
-        return await attempts.claim(
+        claimed = await attempts.claim(
             self.database, pool=pool, workers=["documents.fetch"], process=self.process, lease=lease
         )
+        return claimed[0] if claimed else None
 
     async def claimed(self, *, lease: float = 30.0, **changes: Any) -> ClaimedAttempt:
         await self.queue(self.order(**changes))
@@ -78,8 +80,13 @@ class Scene:
 
     async def succeed(self, claimed: ClaimedAttempt, value: Any = "done") -> SettleResult:
         payload = Payload.of(value)
-        outcome = Outcome(OutcomeKind.SUCCEEDED, payload.ref)
-        return await attempts.settle(self.database, claimed, outcome, payload, [])
+        return await self.settle(claimed, Outcome(OutcomeKind.SUCCEEDED, payload.ref), payload)
+
+    async def settle(
+        self, claimed: ClaimedAttempt, outcome: Outcome, payload: Payload | None = None, *events: Event
+    ) -> SettleResult:
+        settlement = attempts.Settlement(claimed, outcome, payload, events)
+        return (await attempts.settle(self.database, [settlement]))[0]
 
     async def row(self, claimed: ClaimedAttempt) -> attempts.AttemptRow:
         rows = await attempts.list_attempts(self.database, self.run_id, tenant="acme")

@@ -79,7 +79,7 @@ async def test_an_outcome_is_stored_whole(scene: Scene) -> None:
     payload = Payload.of({"text": "x" * 100})
     outcome = Outcome(OutcomeKind.SUCCEEDED, payload.ref, usage=Usage(10, 5, 0.25, 2))
     note = Event(scene.run_id, "acme", ATTEMPT_FINISHED, "fetch", attempt_id=claimed.order.id, data={"n": 1})
-    result = await attempts.settle(scene.database, claimed, outcome, payload, [note])
+    result = await scene.settle(claimed, outcome, payload, note)
     assert result == attempts.SettleResult(held=True, owner=process)
     stored = await blobs.get_blobs(scene.database, "acme", [payload.ref])
     assert stored == {payload.ref.sha256: payload.data}
@@ -95,7 +95,7 @@ async def test_an_outcome_is_stored_whole(scene: Scene) -> None:
 async def test_an_error_is_stored_even_with_characters_that_postgres_refuses(scene: Scene) -> None:
     claimed = await scene.claimed()
     error = ErrorInfo("bad", "error", "nul \0 and \ud800", "trace")
-    result = await attempts.settle(scene.database, claimed, Outcome(OutcomeKind.FAILED, error=error), None, [])
+    result = await scene.settle(claimed, Outcome(OutcomeKind.FAILED, error=error))
     assert result.held
     (row,) = await inbox.read_inbox(scene.database, scene.run_id)
     assert row.settled is not None
@@ -116,7 +116,7 @@ async def test_a_lease_that_ended_makes_the_attempt_lost_and_a_late_result_super
     assert await attempts.expire_leases(scene.database, 10) == []
     payload = Payload.of("late")
     outcome = Outcome(OutcomeKind.SUCCEEDED, payload.ref, usage=Usage(7, 3, 0.5, 1))
-    result = await attempts.settle(scene.database, claimed, outcome, payload, [])
+    result = await scene.settle(claimed, outcome, payload)
     assert not result.held
     row = await scene.row(claimed)
     assert (row.status, row.superseded, row.output, row.cost_usd) == ("lost", True, None, 0.5)
@@ -185,7 +185,7 @@ async def test_the_next_attempt_gets_the_last_heartbeat(scene: Scene) -> None:
     assert await attempts.record_heartbeat(scene.database, first, None, None)
     row = await scene.row(first)
     assert (row.heartbeat, row.progress) == ({"cursor": 3}, 0.5)
-    await attempts.settle(scene.database, first, Outcome(OutcomeKind.FAILED), None, [])
+    await scene.settle(first, Outcome(OutcomeKind.FAILED))
     assert not await attempts.record_heartbeat(scene.database, first, {"cursor": 4}, None)
     await scene.queue(scene.order(number=2), scene.order(item=1, number=2))
     claims = [claimed for _ in range(2) if (claimed := await scene.claim())]
@@ -220,7 +220,7 @@ async def test_usage_is_summed_when_the_run_ends(database: Database, status: str
     scene = Scene(database, await submit(database))
     for step, usage in {"a": Usage(10, 1, 0.5, 1), "b": Usage(5, 2, None, 1)}.items():
         claimed = await scene.claimed(step=step)
-        await attempts.settle(database, claimed, Outcome(OutcomeKind.FAILED, usage=usage), None, [])
+        await scene.settle(claimed, Outcome(OutcomeKind.FAILED, usage=usage))
     if status == "running":
         await scene.claimed(step="c")
     async with database.transaction() as connection:

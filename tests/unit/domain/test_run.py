@@ -27,7 +27,7 @@ PATCHES = st.builds(
     steps=st.lists(STEPS, max_size=3).map(tuple),
     items=st.lists(ITEMS, max_size=3).map(tuple),
     agenda=st.none() | st.just((("a", 1),)),
-    consumed=st.none() | st.just((1, 2)),
+    candidates=st.none() | st.just(("b",)),
     cancelled=st.none() | st.booleans(),
 )
 

@@ -36,8 +36,6 @@ FULL = Patch(
     ),
     agenda=(("s", 0),),
     candidates=(),
-    revoked=(ATTEMPT,),
-    consumed=(1, 2**40),
     cancelled=False,
     stopped=ErrorInfo("budget_exceeded", "budget", "m"),
     account=Account(Budget(usd=1.5, on_exceed=OnExceed.FAIL), Budget(usd=1.0), 0.25, 7, 1.0, 2.0, paused=True),

@@ -14,13 +14,11 @@ class Queue:
     def __init__(self, *workers: str):
         self.waiting = [claimed_attempt(worker) for worker in workers]
 
-    async def claim(self, pool, workers):
+    async def claim(self, pool, workers, most):
         await asyncio.sleep(0)
-        for attempt in self.waiting:
-            if attempt.order.worker in workers:
-                self.waiting.remove(attempt)
-                return attempt
-        return None
+        taken = [attempt for attempt in self.waiting if attempt.order.worker in workers][:most]
+        self.waiting = [attempt for attempt in self.waiting if attempt not in taken]
+        return taken
 
 
 async def test_a_workers_limit_holds_also_for_claims_at_once():

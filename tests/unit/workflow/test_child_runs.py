@@ -180,7 +180,7 @@ def test_an_own_schema_of_the_output_counts_instead(tmp_path):
 
 
 def test_for_each_item_a_child_run_and_a_list_of_their_outputs(tmp_path):
-    body = "foreach: {items: [x, y], as: t}, with: {text: \"${{ t }}\"}"
+    body = 'foreach: {items: [x, y], as: t}, with: {text: "${{ t }}"}'
     more = "  b: {kind: worker, worker: x, with: {n: '${{ steps.a.output.map(r, r.scre) }}'}}\n"
     assert problems(tmp_path, {"w.yaml": caller(body, more)}) == [
         "w.yaml:5:71: 'r' has no 'scre' (did you mean 'score'?)"

@@ -18,9 +18,7 @@ HERE = Path(__file__).parent
 GRAPHS = sorted((ROOT / "graphs").glob("*.yaml"))
 TEMPLATE = sorted((ROOT / "orchestrator/cli/template/graphs").glob("*.yaml"))
 EXAMPLES = [
-    path
-    for path in sorted((ROOT / "tests/examples").rglob("*.yaml"))
-    if "\nsteps:" in path.read_text(encoding="utf-8")
+    path for path in sorted((ROOT / "tests/examples").rglob("*.yaml")) if "\nsteps:" in path.read_text(encoding="utf-8")
 ]
 GOOD = [*GRAPHS, *TEMPLATE, *EXAMPLES, HERE / "research.yaml"]
 HEADER = "# yaml-language-server: $schema=./workflow.schema.json\n"

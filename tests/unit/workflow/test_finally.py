@@ -84,5 +84,3 @@ def test_a_guard_of_one_step_of_finally_holds_in_another_that_needs_it():
     first = ending("when: steps.a.status == 'succeeded'")
     second = "  m: {kind: worker, worker: x, needs: [n], with: {v: '${{ steps.a.output.v }}'}}\n"
     assert load(first + second).finally_["m"].needs == {"n": ("succeeded",)}
-
-

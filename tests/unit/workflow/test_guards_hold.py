@@ -63,7 +63,7 @@ def workflows(draw: st.DrawFn) -> str:
         if draw(st.integers(0, 4)) == 0:
             text += "    on_error: [{do: skip}]\n"
     if draw(st.booleans()):
-        text += f"finally:\n  z:\n    kind: worker\n    worker: x\n    when: \"{draw(conditions(NAMES))}\"\n"
+        text += f'finally:\n  z:\n    kind: worker\n    worker: x\n    when: "{draw(conditions(NAMES))}"\n'
         text += f'    with: {{v: "${{{{ {draw(conditions(NAMES))} }}}}"}}\n'
     return text + f'outputs: {{v: "${{{{ {draw(conditions(NAMES))} }}}}"}}\n'
 

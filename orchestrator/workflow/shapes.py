@@ -128,27 +128,39 @@ def words(kinds: Iterable[str]) -> str:
     return " or ".join(dict.fromkeys(KIND_WORDS.get(kind, kind) for kind in sorted(kinds))) or "unknown"
 
 
-def conflict(source: Shape | None, target: Shape | None, name: str, depth: int = 0) -> str:
+def conflict(source: Shape | None, target: Shape | None, name: str) -> str:
     """Why what `source` gives cannot be what `target` takes; empty if it can. `name` is what messages call it."""
+    return _conflict(source, target, name, {}, 0)
+
+
+Compared = dict[tuple[int, int], tuple[Any, Any]]
+"""Pairs of schemas by their identity; held, so that no identity is used again."""
+
+
+def _conflict(source: Shape | None, target: Shape | None, name: str, compared: Compared, depth: int) -> str:
     source, target = source and source.resolved(), target and target.resolved()
     if source is None or target is None or depth > DEEPEST:
         return ""
+    pair = (id(source.schema), id(target.schema))
+    if pair in compared:
+        return ""
+    compared[pair] = (source.schema, target.schema)
     have, want = source.kinds, target.kinds
     if have and want and not broad(have) & broad(want):
         return f"'{name}' must be {words(want)}, this gives {words(have)}"
     if have == want == {"array"}:
-        return conflict(source.items, target.items, f"{name}[]", depth + 1)
+        return _conflict(source.items, target.items, f"{name}[]", compared, depth + 1)
     if have == want == {"object"} and target.plain:
-        return _object_conflict(source, target, name, depth)
+        return _object_conflict(source, target, name, compared, depth)
     return ""
 
 
-def _object_conflict(source: Shape, target: Shape, name: str, depth: int) -> str:
+def _object_conflict(source: Shape, target: Shape, name: str, compared: Compared, depth: int) -> str:
     known = source.fields
     for below in target.schema.get("required", ()):
         if known is not None and below not in known:
             return f"'{name}' needs '{below}', which this does not have"
-    found = (conflict(source.at(key), target.at(key), f"{name}.{key}", depth + 1) for key in known or ())
+    found = (_conflict(source.at(key), target.at(key), f"{name}.{key}", compared, depth + 1) for key in known or ())
     return next(filter(None, found), "")
 
 

@@ -269,3 +269,14 @@ def test_one_load_opens_a_hundred_files_at_most(tmp_path):
         "w.yaml:104:32: more than 100 files are used",
         "w.yaml:105:32: more than 100 files are used",
     ]
+
+
+def test_outputs_that_branch_at_every_level_are_compared_in_bounded_time(tmp_path):
+    tree = "{type: object, properties: {" + ", ".join(f"k{i}: {{$ref: '#'}}" for i in range(30)) + "}}"
+    twice = "{" + ", ".join(f'k{i}: "${{{{ steps.a.output }}}}"' for i in range(30)) + "}"
+    files = {f"c{i}.yaml": f"{API}name: c{i}\noutputs: {twice}\n{USES}c{i + 1}.yaml}}\n" for i in range(1, 6)}
+    files["c6.yaml"] = f"{API}name: c6\nsteps: {{a: {{kind: worker, worker: x}}}}\n"
+    files["tree.yaml"] = f"{API}name: tree\ninputs: {{t: {tree}}}\nsteps: {{a: {{kind: worker, worker: x}}}}\n"
+    more = "  b: {kind: workflow, uses: tree.yaml, with: {t: '${{ steps.a.output }}'}}\n"
+    files["w.yaml"] = f"{API}name: w\n{USES}c1.yaml}}\n{more}"
+    assert len(load(tmp_path, files).callees) == 2

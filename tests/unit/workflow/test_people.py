@@ -82,8 +82,9 @@ def test_an_answer_may_be_handed_to_a_worker_when_it_is_no_good():
     ],
 )
 def test_what_works_can_be_handed_to_a_person(body):
-    ways = "on_invalid: [{do: escalate, to: human, times: 2}], on_error: [{if: error.code == 'x', do: escalate, to: human}]"
-    step = steps(f"  a: {{{body}, {ways}}}\n")["a"]
+    invalid = "on_invalid: [{do: escalate, to: human, times: 2}]"
+    error = "on_error: [{if: error.code == 'x', do: escalate, to: human}]"
+    step = steps(f"  a: {{{body}, {invalid}, {error}}}\n")["a"]
     assert step.on_invalid == (Remedy(RemedyKind.ESCALATE, times=2, worker=HUMAN_WORKER, pool=""),)
     assert step.on_error == (ErrorRule(RuleKind.ESCALATE, "error.code == 'x'", worker=HUMAN_WORKER, pool=""),)
     assert step.output is None

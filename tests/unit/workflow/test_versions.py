@@ -45,6 +45,31 @@ def test_differences_are_named_by_their_paths(old, new, paths):
     assert same_definition(before.to_json(), after) is (paths == [])
 
 
+ENDING = """\
+  ask: {kind: human, form: {type: string}, expires: {after: 2h}}
+finally:
+  tell: {kind: worker, worker: letters.tell, with: {how: "${{ run.status }}"}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "paths"),
+    [
+        ("", "", []),
+        ("{type: string}, expires", "{type: number}, expires", ["steps.ask.form"]),
+        ("2h", "3h", ["steps.ask.expires"]),
+        ("letters.tell", "post.tell", ["finally.tell.worker"]),
+        ("{how:", "{what:", ["finally.tell.with"]),
+        ("  tell:", "  say:", ["finally.say", "finally.tell"]),
+        ("inputs:", "budget: {usd: 1}\ninputs:", ["budget"]),
+    ],
+)
+def test_differences_have_the_words_of_the_file(old, new, paths):
+    text = TEXT + ENDING
+    before, after = Workflow.from_yaml(text), Workflow.from_yaml(text.replace(old, new, 1) if old else text)
+    assert differences(before.to_json(), after) == paths
+
+
 def test_many_differences_are_counted():
     after = Workflow.from_yaml(TEXT.replace("letters", "post").replace("1.0.0", "2").replace("letter\n", "mail\n"))
     assert differences(Workflow.from_yaml(TEXT).to_json(), after) == [

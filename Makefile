@@ -33,7 +33,7 @@ format: $(STAMP)  ## let ruff format and mend what it can
 fuzz: $(STAMP)  ## the workflow loader against odd files, for ten minutes; ARGS="--seconds 60"
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
-bench: $(STAMP)  ## the figures of docs/benchmarks.md, on this machine
+bench: $(STAMP)  ## the figures of docs/benchmarks.md, in some 20 minutes; ARGS="--quick", ARGS="--only saver"
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 lock: $(STAMP)  ## requirements.lock anew from pyproject.toml

@@ -1,7 +1,7 @@
-"""Durable no-op steps per second: a chain of ten steps, two hundred runs, beside LangGraph with its Postgres saver.
+"""Durable no-op steps per second, in chains and fan-outs, beside LangGraph with its Postgres saver and a DBOS queue.
 
-Ours are validated, queued, claimed by a worker and settled; the peer's are function calls between two checkpoints.
-Both write every step to the same Postgres server before the next one starts.
+Ours are validated, queued, claimed by a worker and settled; LangGraph's are function calls between two checkpoints;
+DBOS's are queued and carried out by whoever serves the queue. All write every step to the same Postgres server.
 """
 
 from __future__ import annotations
@@ -9,117 +9,140 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 
-from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-from langgraph.graph import END, START, StateGraph
-from psycopg.rows import dict_row
-from psycopg_pool import AsyncConnectionPool
-from typing_extensions import TypedDict
+from orchestrator import Orchestrator, Workflow
+from tests.benchmarks import generator
+from tests.benchmarks.measure import US, Figure, alternate, figure_of
+from tests.benchmarks.peers import dbos_queue, langgraph_graphs
+from tests.benchmarks.stage import Stage
 
-from orchestrator import Orchestrator, Workflow, worker
-from tests.benchmarks.measure import Figure
-
-NAME = "durable no-op steps/s, chain of 10, 200 runs"
-RUNS = 200
-STEPS = 10
+NAME = "durable no-op steps/s"
+TOGETHER, APART = f"{US}, one process", f"{US}, supervisor and worker apart"
+DBOS_TOGETHER, DBOS_APART = f"{dbos_queue.NAME}, one process", f"{dbos_queue.NAME}, runs and steps apart"
+LANGGRAPH = langgraph_graphs.NAME
 REPETITIONS = 3
-PEER_CONNECTIONS = 12
+PATIENCE = 600.0
 
 
-@worker("benchmark.nothing", pool="benchmark", concurrency=64)
-async def nothing() -> dict[str, bool]:
-    """Do nothing."""
-    return {"done": True}
+@dataclass(frozen=True)
+class Shape:
+    """So many runs at once, of so many steps: a `chain`, or a `fan_out`."""
+
+    kind: str
+    runs: int
+    steps: int
+
+    @property
+    def workflow(self) -> Workflow:
+        """As ours."""
+        if self.kind == "fan_out":
+            return Workflow.from_yaml(generator.fan_out_text("benchmark.nothing"))
+        return Workflow.from_yaml(generator.workflow_text(generator.chain(self.steps), "benchmark.nothing"))
+
+    def __str__(self) -> str:
+        return f"{self.kind.replace('_', '-')} of {self.steps}, {self.runs} runs"
 
 
-def chain(steps: int) -> Workflow:
-    """A workflow of `steps` steps, each after the one before."""
-    lines = ["api: orchestrator/v1", "name: chain", "version: 1.0.0", "steps:"]
-    for number in range(steps):
-        lines += [f"  s{number}:", "    kind: worker", "    worker: benchmark.nothing"]
-        if number:
-            lines.append(f"    needs: [s{number - 1}]")
-    return Workflow.from_yaml("\n".join(lines))
+FULL = (Shape("chain", 200, 10), Shape("fan_out", 20, 100))
+QUICK = (Shape("chain", 10, 10), Shape("fan_out", 2, 50))
+WARM = (Shape("chain", 4, 5), Shape("fan_out", 1, 10))
+
+Go = Callable[[Shape], Awaitable[float]]
+"""Seconds that a shape takes."""
 
 
-async def ours(app: Orchestrator) -> float:
-    """Steps per second of one repetition."""
-    workflow = await app.load(chain(STEPS))
-    begun = time.perf_counter()
-    handles = [await app.submit(workflow, {}) for _ in range(RUNS)]
-    results = await asyncio.gather(*(handle.result(timeout=300) for handle in handles))
-    elapsed = time.perf_counter() - begun
-    assert {result.status for result in results} == {"succeeded"}
-    return RUNS * STEPS / elapsed
+@asynccontextmanager
+async def ours(opened: AbstractAsyncContextManager[Orchestrator]) -> AsyncIterator[Go]:
+    """We, in one process or in several."""
+
+    async def go(shape: Shape) -> float:
+        workflow = await app.load(shape.workflow)
+        inputs = {"items": list(range(shape.steps))} if shape.kind == "fan_out" else {}
+        begun = time.perf_counter()
+        handles = [await app.submit(workflow, inputs) for _ in range(shape.runs)]
+        results = await asyncio.gather(*(handle.result(timeout=PATIENCE) for handle in handles))
+        elapsed = time.perf_counter() - begun
+        assert {result.status for result in results} == {"succeeded"}
+        return elapsed
+
+    async with opened as app:
+        yield go
 
 
-class PeerState(TypedDict):
-    """What the peer's graph carries: as little as ours."""
+@asynccontextmanager
+async def langgraph(stage: Stage) -> AsyncIterator[Go]:
+    """Plain LangGraph with the official saver, in this process."""
+    async with stage.database(migrated=False) as url, langgraph_graphs.opened_saver(url) as saver:
+        turn = iter(range(100))
 
-    done: Annotated[bool, lambda _old, new: new]
+        async def go(shape: Shape) -> float:
+            at = next(turn)
+            if shape.kind == "fan_out":
+                graph = langgraph_graphs.fan_out_graph(saver)
+                state: dict[str, object] = {"items": list(range(shape.steps)), "results": []}
+            else:
+                graph, state = langgraph_graphs.graph_of(generator.chain(shape.steps), saver), {"done": False}
+            begun = time.perf_counter()
+            await asyncio.gather(*(langgraph_graphs.run(graph, state, f"{at}-{run}") for run in range(shape.runs)))
+            return time.perf_counter() - begun
 
-
-def peer_graph(saver: Any) -> Any:
-    """The same chain as a plain LangGraph graph, one node a step."""
-
-    async def node(state: PeerState) -> PeerState:
-        return {"done": True}
-
-    graph = StateGraph(PeerState)
-    names = [f"s{number}" for number in range(STEPS)]
-    for name in names:
-        graph.add_node(name, node)
-    for before, after in zip([START, *names], [*names, END], strict=True):
-        graph.add_edge(before, after)
-    return graph.compile(checkpointer=saver)
-
-
-async def peer(saver: Any, repetition: int) -> float:
-    """Steps per second of one repetition of the peer."""
-    graph = peer_graph(saver)
-    begun = time.perf_counter()
-    await asyncio.gather(
-        *(
-            graph.ainvoke({"done": False}, {"configurable": {"thread_id": f"{repetition}-{run}"}}, durability="sync")
-            for run in range(RUNS)
-        )
-    )
-    return RUNS * STEPS / (time.perf_counter() - begun)
+        yield go
 
 
-async def measure(app: Orchestrator, peer_url: str) -> list[Figure]:
-    """Both, turn about, in one run.
+@asynccontextmanager
+async def dbos(stage: Stage, *, apart: bool) -> AsyncIterator[Go]:
+    """DBOS with a queue of steps, in one process or in two."""
+    async with stage.database(migrated=False) as url, dbos_queue.opened_dbos(url, apart=apart) as peer:
 
-    Args:
-        app: opened with `nothing` among its workers.
-        peer_url: another database on the same server.
-    """
-    pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
-        peer_url,
-        min_size=PEER_CONNECTIONS,
-        max_size=PEER_CONNECTIONS,
-        open=False,
-        kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
-    )
-    async with pool:
-        saver = AsyncPostgresSaver(pool)
-        await saver.setup()
-        mine, theirs = await alternate([lambda _: ours(app), lambda repetition: peer(saver, repetition)], REPETITIONS)
-    ratio = statistics.median(mine) / statistics.median(theirs)
-    return [
-        Figure(NAME, "orchestrator", statistics.median(mine), "steps/s", (min(mine), max(mine)), ratio),
-        Figure(
-            NAME, "LangGraph + its Postgres saver", statistics.median(theirs), "steps/s", (min(theirs), max(theirs))
-        ),
+        async def go(shape: Shape) -> float:
+            return await peer.seconds(shape.kind, shape.runs, shape.steps)
+
+        yield go
+
+
+async def measure(stage: Stage) -> list[Figure]:
+    """All, turn about; only the one whose turn it is runs at all."""
+    shapes = QUICK if stage.quick else FULL
+    values: dict[tuple[Shape, str], list[float]] = defaultdict(list)
+
+    def turn(subject: str, opened: Callable[[], AbstractAsyncContextManager[Go]]) -> Callable[[], Awaitable[None]]:
+        async def once() -> None:
+            async with opened() as go:
+                for shape in WARM:
+                    await go(shape)
+                for shape in shapes:
+                    values[shape, subject].append(shape.runs * shape.steps / await go(shape))
+
+        return once
+
+    subjects = [
+        turn(TOGETHER, lambda: ours(stage.together())),
+        turn(APART, lambda: ours(stage.apart())),
+        turn(LANGGRAPH, lambda: langgraph(stage)),
+        turn(DBOS_TOGETHER, lambda: dbos(stage, apart=False)),
+        turn(DBOS_APART, lambda: dbos(stage, apart=True)),
     ]
+    await alternate(subjects, 1 if stage.quick else REPETITIONS)
+    return [figure for shape in shapes for figure in _figures(shape, values)]
 
 
-async def alternate(subjects: list[Callable[[int], Awaitable[float]]], repetitions: int) -> list[list[float]]:
-    """Run each subject once a round, so that a drifting machine is fair to all."""
-    values: list[list[float]] = [[] for _ in subjects]
-    for repetition in range(repetitions):
-        for subject, measured in zip(subjects, values, strict=True):
-            measured.append(await subject(repetition))
-    return values
+def _figures(shape: Shape, values: dict[tuple[Shape, str], list[float]]) -> list[Figure]:
+    """Ours beside LangGraph, and beside the faster of DBOS's two placements."""
+    median = {subject: statistics.median(found) for (of, subject), found in values.items() if of == shape}
+    peers = {langgraph_graphs.NAME: median[LANGGRAPH], dbos_queue.NAME: max(median[DBOS_TOGETHER], median[DBOS_APART])}
+    return [
+        figure_of(
+            f"{NAME}, {shape}",
+            subject,
+            values[shape, subject],
+            "steps/s",
+            {peer: median[subject] / theirs for peer, theirs in peers.items()}
+            if subject in (TOGETHER, APART)
+            else None,
+        )
+        for subject in median
+    ]

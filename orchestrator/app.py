@@ -158,7 +158,8 @@ class Orchestrator:
     async def load(self, workflow: str | Path | Workflow, *, tenant: str | None = None) -> Workflow:
         """The workflow as it would be pinned now, its pools taken from the registered workers.
 
-        What this gave before is taken as it is. A name without a file is that of the definition that the tenant (the settings' by default) submitted last.
+        What this gave before is taken as it is. A name without a file is that of the definition that the tenant (the
+        settings' by default) submitted last.
 
         Raises:
             WorkflowError: it has mistakes.

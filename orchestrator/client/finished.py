@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from functools import partial
 
 from orchestrator.domain.identity import RunId
 from orchestrator.domain.run import FINAL
 from orchestrator.errors import NotFound
 from orchestrator.queue import FINISHED_CHANNEL, Listener, read_runs
 from orchestrator.store import Database, runs
+from orchestrator.store.batching import Batcher
 
 LOOK = 1.0
 """Seconds between two looks at the row, in case the notification is lost."""
@@ -19,9 +21,9 @@ class Finished:
     """Wakes those that wait for a run when it ends."""
 
     def __init__(self, database: Database, listener: Listener) -> None:
-        self._database = database
         self._listener = listener
         self._waiting: dict[RunId, set[asyncio.Event]] = defaultdict(set)
+        self._statuses: Batcher[tuple[RunId, str], str | None] = Batcher(partial(runs.run_statuses, database))
 
     async def start(self) -> None:
         """Begin to listen."""
@@ -37,10 +39,10 @@ class Finished:
         self._waiting[run_id].add(ended)
         try:
             while True:
-                row = await runs.get_run(self._database, run_id, tenant=tenant)
-                if row is None:
+                status = await self._statuses.ask((run_id, tenant))
+                if status is None:
                     raise NotFound(f"run {run_id} does not exist")
-                if row.status in FINAL:
+                if status in FINAL:
                     return
                 try:
                     await asyncio.wait_for(ended.wait(), LOOK)

@@ -15,7 +15,7 @@ from orchestrator.domain.identity import RunId, new_run_id
 from orchestrator.domain.payload import Payload
 from orchestrator.errors import NotFound
 from orchestrator.queue import RUN_CHANNEL, Listener, enqueue_run_jobs, wake
-from orchestrator.store import Database, blobs, questions, runs
+from orchestrator.store import Database, blobs, questions, runs, workflows
 from orchestrator.store import events as event_store
 from orchestrator.store.children import list_top_runs
 from orchestrator.store.questions import Question
@@ -134,6 +134,8 @@ class Client:
 
 async def _store_workflow(connection: Connection, workflow: Workflow) -> bool:
     """Store a workflow and those that its child runs will have; whether it is new."""
+    if await workflows.is_stored(connection, workflow.sha256):
+        return False
     for callee in workflow.callees:
         await _store_workflow(connection, callee)
     return await runs.insert_workflow(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -174,6 +174,13 @@ async def get_run(database: Database, run_id: RunId, *, tenant: str | None = Non
     """A run, if there is one (of that tenant)."""
     record = await database.fetchrow(query("get_run"), run_id, tenant)
     return None if record is None else as_row(RunRow, record)
+
+
+async def run_statuses(database: Database, asked: Sequence[tuple[RunId, str]]) -> list[str | None]:
+    """How several runs stand, each given with its tenant; None for one that is not there."""
+    records = await database.fetch(query("run_statuses"), *map(list, zip(*asked, strict=True)))
+    found = {record["id"]: record["status"] for record in records}
+    return [found.get(run_id) for run_id, _ in asked]
 
 
 async def find_runs(database: Database, prefix: str, *, tenant: str) -> list[RunRow]:

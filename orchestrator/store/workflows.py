@@ -42,6 +42,11 @@ async def pinned_by_runs(database: Database, name: str, *, tenant: str | None) -
     return [Pinned(row["sha256"], row["version"], row["runs"], tuple(row["ids"] or ())) for row in records]
 
 
+async def is_stored(connection: Connection, sha256: str) -> bool:
+    """Whether a definition (hex) is stored; those that it calls are stored with it."""
+    return await connection.fetchval(query("workflow_is_stored"), bytes.fromhex(sha256)) is not None
+
+
 async def definition(connection: Connection, sha256: str) -> dict[str, Any] | None:
     """What is stored under a digest (hex), read inside the caller's transaction."""
     found: dict[str, Any] | None = from_jsonb(await connection.fetchval(query("get_workflow"), bytes.fromhex(sha256)))

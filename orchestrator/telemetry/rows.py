@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -49,6 +50,64 @@ def to_row(span: ReadableSpan, scope: Scope) -> SpanRow:
         },
         events=tuple(
             SpanEvent(event.name, event.timestamp / NANOSECONDS, plain(event.attributes or {})) for event in span.events
+        ),
+    )
+
+
+def ended_row(
+    name: str,
+    *,
+    ids: tuple[int, int, int | None],
+    times: tuple[float, float],
+    attributes: Mapping[str, Any],
+    events: Sequence[SpanEvent],
+    error: str,
+    scope: Scope,
+) -> SpanRow:
+    """The row that `to_row` gives for a span that is recorded after it was over; see `Tracing.record_span`.
+
+    Args:
+        name: of the span.
+        ids: of its trace, of itself and of its parent.
+        times: its start and its end, Unix seconds.
+        attributes: by `names`.
+        events: by `names`.
+        error: why it failed; empty when it did not.
+        scope: the tenant and run that it belongs to.
+    """
+    trace_id, span_id, parent_id = ids
+    started, ended = (nanoseconds(each) / NANOSECONDS for each in times)
+    return SpanRow(
+        started_at=started,
+        trace_id=f"{trace_id:032x}",
+        span_id=f"{span_id:016x}",
+        parent_id=None if parent_id is None else f"{parent_id:016x}",
+        tenant=scope.tenant,
+        run_id=scope.run_id,
+        attempt_id=scope.attempt_id,
+        name=name,
+        kind="internal",
+        ended_at=ended,
+        status="error" if error else "ok",
+        status_message=error,
+        attributes={key: plain(value) for key, value in attributes.items() if value is not None},
+        events=tuple(
+            SpanEvent(each.name, nanoseconds(each.at) / NANOSECONDS, plain(each.attributes)) for each in events
+        ),
+    )
+
+
+def redacted_row(row: SpanRow, redactor: Redactor) -> SpanRow:
+    """The row with every text in it redacted; the row itself when there is nothing to hide."""
+    if not redactor:
+        return row
+    return replace(
+        row,
+        name=redactor.text(row.name),
+        status_message=redactor.text(row.status_message),
+        attributes=redactor.value(row.attributes),
+        events=tuple(
+            SpanEvent(redactor.text(each.name), each.at, redactor.value(each.attributes)) for each in row.events
         ),
     )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import signal
 import sys
 import time
 import traceback
 from pathlib import Path
+
+import uvloop
 
 from tests.benchmarks.measure import Figure, json_lines, table
 from tests.benchmarks.registry import BENCHMARKS
@@ -26,7 +27,7 @@ def run(names: list[str], *, quick: bool, report: Path | None) -> bool:
             say(f"{name} …")
             watch, begun = Watch.begin(stage.postmaster), time.monotonic()
             try:
-                found = asyncio.run(BENCHMARKS[name](stage))
+                found = uvloop.run(BENCHMARKS[name](stage))
             except Exception:  # noqa: BLE001 - the figures of the others are wanted all the same
                 traceback.print_exc()
                 failed.append(name)

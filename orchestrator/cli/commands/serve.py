@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.cli import loop
 from orchestrator.cli.interrupts import Interrupts, on_signals
 from orchestrator.cli.invocation import Invocation, read_registry
 from orchestrator.cli.quantities import plural
@@ -33,7 +34,7 @@ def supervisor(context: typer.Context) -> None:
     async def serve(app: Orchestrator, stop: asyncio.Event) -> Sequence[object]:
         return await app.serve_supervisor(stop)
 
-    asyncio.run(_serve(invocation, "supervisor", "run", serve))
+    loop.run(_serve(invocation, "supervisor", "run", serve))
 
 
 def worker(
@@ -57,7 +58,7 @@ def worker(
     async def serve(app: Orchestrator, stop: asyncio.Event) -> Sequence[object]:
         return await app.serve_workers(stop, pools=chosen, concurrency=concurrency, on_stuck=_leave)
 
-    asyncio.run(_serve(invocation, f"worker of {', '.join(chosen)}", "attempt", serve))
+    loop.run(_serve(invocation, f"worker of {', '.join(chosen)}", "attempt", serve))
 
 
 def _leave(label: str) -> None:

@@ -3,6 +3,9 @@ INSERT INTO workflows (sha256, name, version, definition, source)
 VALUES ($1, $2, $3, $4::json, $5)
 ON CONFLICT (sha256) DO NOTHING;
 
+-- name: workflow_is_stored
+SELECT 1 FROM workflows WHERE sha256 = $1;
+
 -- name: get_workflow
 SELECT definition FROM workflows WHERE sha256 = $1;
 
@@ -62,6 +65,11 @@ WHERE r.owner = $1 AND r.finished_at IS NULL
 
 -- name: get_run
 SELECT * FROM runs WHERE id = $1 AND ($2::text IS NULL OR tenant = $2);
+
+-- name: run_statuses
+SELECT r.id, r.status
+FROM unnest($1::uuid[], $2::text[]) AS asked (id, tenant)
+JOIN runs r ON r.id = asked.id AND r.tenant = asked.tenant;
 
 -- name: find_runs
 -- A prefix is a range of ids, so that the primary key finds it.

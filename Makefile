@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format fuzz bench lock
+.PHONY: help install demo test check format fuzz bench chaos lock
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -35,6 +35,9 @@ fuzz: $(STAMP)  ## the workflow loader against odd files, for ten minutes; ARGS=
 
 bench: $(STAMP)  ## the figures of docs/benchmarks.md, in some 20 minutes; ARGS="--quick", ARGS="--only saver"
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+chaos: $(STAMP)  ## kill -9 and worse every two seconds, promises checked, some ten minutes; ARGS="--seed 7 --kinds worker,freeze"
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 lock: $(STAMP)  ## requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --upgrade pyproject.toml --all-extras \

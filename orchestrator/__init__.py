@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from orchestrator.app import Orchestrator as Orchestrator
+    from orchestrator.client import Moment as Moment
     from orchestrator.client import Question as Question
     from orchestrator.client import RunHandle as RunHandle
     from orchestrator.client import RunResult as RunResult
@@ -32,6 +33,7 @@ _ROOMS = {
     "Context": "orchestrator.worker",
     "Depends": "orchestrator.worker",
     "Invalid": "orchestrator.errors",
+    "Moment": "orchestrator.client",
     "Orchestrator": "orchestrator.app",
     "OrchestratorError": "orchestrator.errors",
     "Question": "orchestrator.client",

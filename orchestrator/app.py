@@ -206,6 +206,7 @@ class Orchestrator:
         status: str | None = None,
         limit: int = 50,
         children: bool = False,
+        dead: bool = False,
     ) -> list[RunRow]:
         """The newest runs first.
 
@@ -214,8 +215,11 @@ class Orchestrator:
             status: only those that stand so.
             limit: so many at the most.
             children: also runs that a step of another run began.
+            dead: only those, wherever they began, that failed by a step whose tries were used up.
         """
-        return await self._parts.client.list(tenant=self._whose(tenant), status=status, limit=limit, children=children)
+        return await self._parts.client.list(
+            tenant=self._whose(tenant), status=status, limit=limit, children=children, dead=dead
+        )
 
     async def questions(self, *, tenant: str | None = None, limit: int = 1_000) -> list[Question]:
         """What waits for a person in the runs of a tenant (the settings' by default), the oldest first."""

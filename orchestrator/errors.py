@@ -5,6 +5,7 @@ OrchestratorError
 │   ├── WorkflowError               a workflow file; carries located `Problem`s
 │   ├── InputsInvalid               the inputs of a run against the workflow's schema
 │   ├── AnswerInvalid               a person's answer against its form; carries its problems
+│   ├── ForkInvalid                 a fork that the workflow does not allow; carries its problems
 │   ├── ProjectError                the project's mark, config or workers
 │   ├── NotFound                    a run, workflow, worker or model that does not exist
 │   └── Conflict                    the request fits no longer (already ended, already answered)
@@ -105,6 +106,23 @@ class AnswerInvalid(InputError):
         self.problems = tuple(problems)
         lines = "".join(f"\n  {problem}" for problem in self.problems)
         super().__init__(f"the answer to {where} does not fit its form:{lines}", remedy=remedy)
+
+
+class ForkInvalid(InputError):
+    """A run cannot be forked like this: at a step of `finally`, or with values that the step does not take.
+
+    Attributes:
+        step: where it was to be forked.
+        problems: one line each.
+    """
+
+    code = "ORC-122"
+
+    def __init__(self, step: str, *, problems: Sequence[str], remedy: str = "") -> None:
+        self.step = step
+        self.problems = tuple(problems)
+        lines = "".join(f"\n  {problem}" for problem in self.problems)
+        super().__init__(f"the run cannot be forked at step '{step}':{lines}", remedy=remedy)
 
 
 class ProjectError(InputError):

@@ -18,7 +18,7 @@ class DatabaseSettings(Frozen):
     """Where Postgres is. Without a `url` the embedded server under `.orchestrator/` is used."""
 
     url: str | None = None
-    pool_size: int = Field(default=12, ge=3, le=200, description="connections of this process at the most")
+    pool_size: int = Field(default=12, ge=2, le=200, description="connections of this process at the most")
     connect_timeout: float = Field(default=10.0, gt=0, description="seconds")
 
 
@@ -26,9 +26,17 @@ class SupervisorSettings(Frozen):
     """How a supervisor process holds runs. All times are seconds."""
 
     max_runs: int = Field(default=10_000, ge=1, description="resident runs of one process at the most")
-    heartbeat: float = Field(default=2.0, gt=0)
-    dead_after: float = Field(default=8.0, gt=0, description="a process silent for so long is dead")
+    heartbeat: float = Field(default=1.0, gt=0)
+    dead_after: float = Field(default=5.0, gt=0, description="a supervisor silent for so long is dead")
+    worker_dead_after: float = Field(
+        default=8.0,
+        gt=0,
+        description="a worker process silent for so long is dead: users' code may block it for a while",
+    )
     sweep: float = Field(default=1.0, gt=0, description="between two looks for orphans, lost leases and inboxes")
+    park_after: float = Field(
+        default=30.0, ge=0, description="a run that waits for so long, for no worker, leaves the process's memory"
+    )
 
 
 class WorkerSettings(Frozen):

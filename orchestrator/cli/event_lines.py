@@ -9,8 +9,11 @@ from orchestrator.cli.quantities import SHORT_ID, cost_text, duration_text, toke
 from orchestrator.domain import event as kinds
 from orchestrator.domain.attempt import Purpose
 from orchestrator.domain.event import StoredEvent
+from orchestrator.domain.fork import Fork
 from orchestrator.domain.identity import NO_ITEM, sha_label
 from orchestrator.domain.worker import RUN_WORKER
+
+_MOST_NAMED = 5
 
 
 def place(step: str, item: int) -> str:
@@ -31,11 +34,26 @@ def event_line(stored: StoredEvent) -> str | None:
 
 
 def _submitted(data: dict[str, Any]) -> str | None:
-    """Worth a line only where the definition has changed under its name and version."""
+    """Worth a line only where the definition has changed under its name and version, or for a fork."""
+    if data.get("forked_from"):
+        return fork_text(data["forked_from"], Fork.from_json(data["fork"]))
     if not data.get("replaces"):
         return None
     label = f"{data.get('workflow', '')} {data.get('version', '')}"
     return f"{label} is {sha_label(data.get('sha256', ''))} now; it was {sha_label(data['replaces'])}"
+
+
+def fork_text(source: object, fork: Fork) -> str:
+    """Where a run comes from: `forked from run 0199… at step write, with limit, topic`."""
+    named = ", ".join(fork.steps[:_MOST_NAMED]) + (", …" if len(fork.steps) > _MOST_NAMED else "")
+    text = f"{'retry of' if fork.retry else 'forked from'} run {source}"
+    if named:
+        text += f" at {'step' if len(fork.steps) == 1 else 'steps'} {named}"
+    return text + (f", with {', '.join(fork.with_)}" if fork.with_ else "")
+
+
+def _reused(data: dict[str, Any]) -> str:
+    return f"{data.get('status', 'settled')}, reused from run {str(data.get('from', ''))[:SHORT_ID]}"
 
 
 def _step_started(data: dict[str, Any]) -> str:
@@ -115,6 +133,7 @@ _LINES: dict[str, Callable[[dict[str, Any]], str | None]] = {
     kinds.RUN_FINISHED: lambda data: f"run {data.get('status', 'finished')}",
     kinds.STEP_STARTED: _step_started,
     kinds.STEP_FINISHED: lambda data: f"{data.get('status', 'finished')}{_error_suffix(data)}",
+    kinds.STEP_REUSED: _reused,
     kinds.STEP_SKIPPED: lambda data: f"skipped: {data.get('reason', '')}",
     kinds.STEP_ITERATION: _iteration,
     kinds.HUMAN_ASKED: _asked,

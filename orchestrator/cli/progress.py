@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.cli.event_lines import is_work
-from orchestrator.cli.quantities import sum_costs
+from orchestrator.cli.quantities import SHORT_ID, sum_costs
 from orchestrator.cli.statuses import ASKING
 from orchestrator.domain import event as kinds
 from orchestrator.domain.event import StoredEvent
@@ -98,7 +98,7 @@ class RunProgress:
         event = stored.event
         if event.step:
             step = self.steps.setdefault(event.step, StepProgress(event.step))
-            if event.kind in {kinds.STEP_STARTED, kinds.STEP_FINISHED, kinds.STEP_SKIPPED}:
+            if event.kind in {kinds.STEP_STARTED, kinds.STEP_FINISHED, kinds.STEP_SKIPPED, kinds.STEP_REUSED}:
                 _fold_step(step, event.kind, event.data, stored.at)
             elif event.kind == kinds.VERDICT:
                 _fold_verdict(step, event.item, event.data)
@@ -134,9 +134,12 @@ def _fold_step(step: StepProgress, kind: str, data: dict[str, Any], at: float) -
         step.status, step.reason = "skipped", str(data.get("reason") or "")
         return
     step.status = str(data.get("status", "succeeded"))
+    step.total = data.get("items", step.total)
     step.failed_items = int(data.get("items_failed") or 0)
     error = data.get("error")
     step.reason = str(error.get("message", "")) if isinstance(error, dict) else str(error or "")
+    if kind == kinds.STEP_REUSED:
+        step.reason = f"reused from run {str(data.get('from', ''))[:SHORT_ID]}"
 
 
 def _fold_verdict(step: StepProgress, item: int, data: dict[str, Any]) -> None:

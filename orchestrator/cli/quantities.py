@@ -50,6 +50,15 @@ def tokens_text(input_tokens: int, output_tokens: int) -> str:
     return f"{input_tokens:,} → {output_tokens:,}"
 
 
+def bytes_text(size: int) -> str:
+    """`812 B`, `3.4 kB`, `1.2 GB`."""
+    amount, units = float(size), ["B", "kB", "MB", "GB", "TB"]
+    while amount >= 999.5 and len(units) > 1:
+        amount /= 1000
+        units.pop(0)
+    return f"{amount:.0f} {units[0]}" if amount >= 99.95 or units[0] == "B" else f"{amount:.1f} {units[0]}"
+
+
 def sum_costs(costs: list[float | None]) -> float | None:
     """The sum of the known costs, None when none is known."""
     known = [cost for cost in costs if cost is not None]

@@ -9,7 +9,7 @@ _BY_CLASS = {
     "timeout": "raise the step's `timeout`, or find out with the trace what took so long",
     "connection": "check that what the worker calls can be reached from here; `orchestrator doctor` tries the models",
     "server_error": "the service the worker calls answered with an error of its own; try again later",
-    "worker_lost": "the worker's process died or lost its lease; see its log, then run again",
+    "worker_lost": "the worker's process died or lost its lease; see its log, then `orchestrator runs retry RUN`",
     "secret_missing": "set the variable in the environment of the worker's process",
     "unknown_worker": "start a worker process that has this worker registered, or check the project's `workers`",
     "invalid": "every remedy of `on_invalid` was used up; the verdicts in the trace say what was wrong",

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from orchestrator.cli.event_lines import first_line
 from orchestrator.cli.questions_view import print_waiting
-from orchestrator.cli.statuses import status_text
+from orchestrator.cli.statuses import run_status, status_text
 from orchestrator.cli.summary import print_children
 from orchestrator.cli.tables import steps_table
 from orchestrator.domain.event import RUN_PAUSED
@@ -28,7 +28,7 @@ def print_standing(console: Console, trace: RunTrace, questions: Sequence[Questi
     if questions:
         print_waiting(console, questions, tenant)
         console.print()
-    line = Text.assemble(f"run {trace.run.id} ", status_text(trace.run.status))
+    line = Text.assemble(f"run {trace.run.id} ", status_text(run_status(trace.run)))
     reason = paused_reason(trace)
     console.print(line.append(f": {reason}" if reason else ""), soft_wrap=True)
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from orchestrator.store.attempts import AttemptRow
+    from orchestrator.store.runs import RunRow
 
 ASKING = "asking"
 """The word for a step or an attempt that waits for a person; a step that is `waiting` waits for other steps."""
@@ -22,6 +23,7 @@ SIGNS: dict[str, tuple[str, str]] = {
     "running": ("●", "cyan"),
     "asking": ("?", "bold magenta"),
     "paused": ("=", "bold magenta"),
+    "parked": ("·", "magenta"),
     "cancelling": ("●", "yellow"),
     "succeeded": ("✓", "green"),
     "failed": ("✗", "bold red"),
@@ -37,6 +39,11 @@ def status_text(status: str) -> Text:
     """A status with its sign, coloured."""
     sign, style = SIGNS.get(status, ("?", ""))
     return Text(f"{sign} {status.replace('_', ' ')}", style=style)
+
+
+def run_status(run: RunRow) -> str:
+    """How a run stands, in a word: a running one that only waits, and is in no process, is parked."""
+    return "parked" if run.parked and run.status == "running" else run.status
 
 
 def attempt_status(attempt: AttemptRow) -> str:

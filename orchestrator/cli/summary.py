@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
+from orchestrator.cli.dead_letters import print_dead_letters
 from orchestrator.cli.event_lines import place
 from orchestrator.cli.quantities import between, cost_text, duration_text, plural, run_argument, tokens_text
 from orchestrator.cli.remedies import remedy_for
@@ -31,6 +32,7 @@ def print_summary(console: Console, result: RunResult, trace: RunTrace, tenant: 
     if result.status == "failed":
         print_root_error(console, trace, result.error)
         console.print()
+        print_dead_letters(console, trace, tenant)
     console.print(steps_table(trace))
     console.print()
     print_children(console, trace)
@@ -145,10 +147,14 @@ def result_json(result: RunResult, trace: RunTrace) -> dict[str, Any]:
                 "cost_usd": usage_of(attempts[step.step]).cost_usd,
                 "duration_s": _rounded(between(step.started_at, step.finished_at)),
                 "error": step.error.as_json() if step.error else None,
+                "dead": step.dead,
+                "reused_from": str(step.reused_from) if step.reused_from else None,
             }
             for step in sorted(trace.steps, key=lambda row: row.position)
         ],
         "children": children_json(trace),
+        "forked_from": str(trace.run.forked_from) if trace.run.forked_from else None,
+        "fork": trace.run.fork.as_json() if trace.run.fork else None,
     }
 
 

@@ -21,7 +21,7 @@ from orchestrator.cli.quantities import (
     time_text,
     tokens_text,
 )
-from orchestrator.cli.statuses import status_text, step_status
+from orchestrator.cli.statuses import run_status, status_text, step_status
 from orchestrator.domain.attempt import Purpose
 from orchestrator.domain.identity import sha_label
 from orchestrator.domain.outcome import Usage
@@ -101,6 +101,8 @@ def _items_text(step: StepRow) -> Text:
 
 
 def _note(step: StepRow) -> str:
+    if step.reused_from is not None and step.error is not None:
+        return first_line(f"{step.reason}: {step.error.message}", 160)
     return first_line(step.error.message if step.error else step.reason, 120)
 
 
@@ -123,7 +125,7 @@ def runs_table(runs: Sequence[RunRow]) -> Table:
             short_id(run.id),
             f"{run.workflow} {run.version} {sha_label(run.workflow_sha256)}",
             Text(run.tenant, style="dim"),
-            status_text(run.status),
+            status_text(run_status(run)),
             time_text(run.started_at or run.created_at),
             duration_text(between(run.started_at, run.finished_at)),
             tokens_text(run.input_tokens, run.output_tokens),
@@ -140,7 +142,7 @@ def children_table(children: Sequence[RunRow]) -> Table:
             run.parent_step or "",
             short_id(run.id),
             f"{run.workflow} {run.version}",
-            status_text(run.status),
+            status_text(run_status(run)),
             duration_text(between(run.started_at, run.finished_at or time.time())),
             tokens_text(run.input_tokens, run.output_tokens),
             cost_text(run.cost_usd),

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.client import forks
 from orchestrator.client.finished import Finished
+from orchestrator.client.history import Moment, read_history, state_at
 from orchestrator.client.questions import find_question, give_answer, notify_owner
 from orchestrator.domain import event as events
 from orchestrator.domain.event import StoredEvent
 from orchestrator.domain.identity import RunId
 from orchestrator.domain.outcome import ErrorInfo, Usage
 from orchestrator.domain.payload import decode
-from orchestrator.domain.run import FINAL
+from orchestrator.domain.run import FINAL, RunState
 from orchestrator.domain.span import SpanRow
 from orchestrator.errors import Conflict, NotFound
 from orchestrator.store import Database, attempts, blobs, children, notes, questions, runs, spans, steps, verdicts
@@ -24,6 +26,7 @@ from orchestrator.store.questions import Question
 from orchestrator.store.runs import RunRow
 from orchestrator.store.steps import StepRow
 from orchestrator.store.verdicts import VerdictRow
+from orchestrator.workflow import Workflow
 
 POLL = 0.2
 """Seconds between two looks for new events."""
@@ -89,7 +92,7 @@ class RunHandle:
 
     def child(self, run_id: RunId) -> RunHandle:
         """A handle to a run that a step of this one began, without looking whether it exists."""
-        return RunHandle(run_id, self.tenant, self._database, self._finished)
+        return self._other(run_id)
 
     async def row(self) -> RunRow:
         """The run as it stands.
@@ -188,6 +191,75 @@ class RunHandle:
         question = await find_question(self._database, self.id, tenant=self.tenant, step=step, item=item)
         await give_answer(self._database, question, value, by=by)
         return question
+
+    async def fork(self, *, step: str, with_: Mapping[str, Any] | None = None) -> RunHandle:
+        """Begin a new run that reuses what this one has settled, and does `step` and all that lies behind it again.
+
+        The new run has the same workflow and inputs. Its reused steps keep their outcomes, without an attempt; what has
+        not settled here, was cancelled, or belongs to `finally` is done anew. This run is left as it is.
+
+        Args:
+            step: one that has settled, however that was.
+            with_: plain JSON, laid over what the step's `with` gives; taken as it is, never as a template.
+
+        Raises:
+            NotFound: there is no such run or step.
+            ForkInvalid: the step belongs to `finally`, or does not take `with_`.
+            Conflict: the step has not settled, or the run's checkpoints were pruned.
+        """
+        source = await forks.read_source(self._database, await self.row())
+        plan = await forks.plan_fork(self._database, source, step, with_)
+        return self._other(await forks.begin_fork(self._database, source.row, plan))
+
+    async def retry(self, *, step: str | None = None) -> RunHandle:
+        """Begin a new run that reuses what went well in this one, which has ended, and tries the rest again.
+
+        That is every failed step whose failure nothing accepts, what was cancelled, and all that lies behind them.
+
+        Args:
+            step: only this one, and what lies behind it.
+
+        Raises:
+            NotFound: there is no such run or step.
+            ForkInvalid: the step belongs to `finally`.
+            Conflict: the run has not ended, nothing is to be tried again, or its checkpoints were pruned.
+        """
+        source = await forks.read_source(self._database, await self.row())
+        return self._other(await forks.begin_fork(self._database, source.row, forks.plan_retry(source, step)))
+
+    async def overlay(self, step: str) -> dict[str, dict[str, Any]]:
+        """What `fork` may lay over the `with` of a step: a JSON Schema for each key; an empty one says nothing."""
+        return await forks.overlay_of(self._database, await forks.read_source(self._database, await self.row()), step)
+
+    async def history(self) -> AsyncIterator[Moment]:
+        """What the supervisor knew of the run, checkpoint by checkpoint, as far as it has come.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        await self.row()
+        async for moment in read_history(self._database, self.id, tenant=self.tenant):
+            yield moment
+
+    async def state_at(self, number: int) -> RunState:
+        """All that was known of the run at the checkpoint `number` of its history, or at the last one before it.
+
+        Raises:
+            NotFound: there is no such run, or nothing is known of that time.
+        """
+        await self.row()
+        return await state_at(self._database, self.id, number, tenant=self.tenant)
+
+    async def workflow(self) -> Workflow:
+        """The workflow that the run is pinned to, without the texts that it was read from.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        return await forks.stored_workflow(self._database, (await self.row()).workflow_sha256)
+
+    def _other(self, run_id: RunId) -> RunHandle:
+        return RunHandle(run_id, self.tenant, self._database, self._finished)
 
     async def trace(self) -> RunTrace:
         """All rows of the run, for a tree, a table or a viewer."""

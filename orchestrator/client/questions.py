@@ -8,8 +8,9 @@ from typing import Any
 
 from orchestrator.domain.identity import NO_ITEM, ProcessId, RunId
 from orchestrator.errors import AnswerInvalid, Conflict, NotFound
-from orchestrator.queue import process_channel
+from orchestrator.queue import RUN_CHANNEL, enqueue_run_jobs, process_channel, wake
 from orchestrator.store import Database, questions
+from orchestrator.store.parking import unowned
 from orchestrator.store.questions import Question
 from orchestrator.validation.schema import schema_problems
 
@@ -36,9 +37,13 @@ async def give_answer(database: Database, question: Question, value: Any, *, by:
 
 
 async def notify_owner(database: Database, owner: ProcessId | None, run_id: RunId) -> None:
-    """Tell the process that hosts a run that something is in its inbox."""
+    """Tell the process that hosts a run that something is in its inbox; one that is parked is queued again."""
     if owner is not None:
         await database.execute("SELECT pg_notify($1, $2)", process_channel(owner), str(run_id))
+        return
+    async with database.transaction() as connection:
+        await enqueue_run_jobs(connection, await unowned(connection, [run_id]))
+    await wake(database.pool, [RUN_CHANNEL])
 
 
 def check_answer(question: Question, value: Any) -> None:
@@ -98,11 +103,12 @@ async def find_question(
         Conflict: several are meant, or it waits no longer: it was answered, it expired, or the run has ended.
         NotFound: there is no such run, or nothing like it was asked.
     """
-    asked = await questions.open_questions(database, tenant=tenant, run_id=run_id)
+    asked = await questions.open_questions(database, tenant=tenant, run_id=run_id, step=step, item=item)
     found = choose_question(asked, run_id, step=step, item=item)
     if found is not None:
         return found
     error = await questions.refusal(database, run_id, tenant=tenant, step=step, item=item)
+    asked = await questions.open_questions(database, tenant=tenant, run_id=run_id)
     if asked and isinstance(error, NotFound):
         raise NotFound(error.message, remedy=f"these questions of the run wait:{listed(asked)}")
     raise error

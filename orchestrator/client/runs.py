@@ -15,7 +15,7 @@ from orchestrator.domain.identity import RunId, new_run_id
 from orchestrator.domain.payload import Payload
 from orchestrator.errors import NotFound
 from orchestrator.queue import RUN_CHANNEL, Listener, enqueue_run_jobs, wake
-from orchestrator.store import Database, blobs, questions, runs, workflows
+from orchestrator.store import Database, blobs, dead_letters, questions, runs, workflows
 from orchestrator.store import events as event_store
 from orchestrator.store.children import list_top_runs
 from orchestrator.store.questions import Question
@@ -124,9 +124,20 @@ class Client:
         return await questions.open_questions(self._database, tenant=tenant, limit=limit)
 
     async def list(
-        self, *, tenant: str | None, status: str | None = None, limit: int = 50, children: bool = False
+        self,
+        *,
+        tenant: str | None,
+        status: str | None = None,
+        limit: int = 50,
+        children: bool = False,
+        dead: bool = False,
     ) -> list[RunRow]:
-        """The runs of a tenant or of all (None), the newest first; with `children` also those that a step began."""
+        """The runs of a tenant or of all (None), the newest first; with `children` also those that a step began.
+
+        `dead` ones failed by a step whose tries were used up; they are listed wherever they began.
+        """
+        if dead:
+            return await dead_letters.list_dead_runs(self._database, tenant=tenant, limit=limit)
         if children:
             return await runs.list_runs(self._database, tenant=tenant, status=status, limit=limit)
         return await list_top_runs(self._database, tenant=tenant, status=status, limit=limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -68,14 +69,6 @@ class Budget:
             wall=None if self.wall is None else self.wall + wall,
         )
 
-    def where_reached(self, now: Budget, spent: Spent) -> Budget:
-        """These amounts of the limits that `spent` has reached in `now`."""
-        return Budget(
-            usd=self.usd if now.usd is not None and spent.usd >= now.usd else None,
-            tokens=self.tokens if now.tokens is not None and spent.tokens >= now.tokens else None,
-            wall=self.wall if now.wall is not None and spent.wall >= now.wall else None,
-        )
-
     def tightest(self, other: Budget) -> Budget:
         """The lesser of each limit; what happens then is this one's word."""
         return replace(
@@ -105,7 +98,7 @@ class Account:
         rested: seconds in which the run waited for nothing but people, up to `resting_since` (Unix seconds; 0 when it
             does not rest).
         paused: a limit was reached, and nothing new is begun until a person has answered.
-        pauses: how many there have been.
+        pauses: how many there have been; `paused_at` is when the last one began (Unix seconds).
     """
 
     budget: Budget = Budget()
@@ -116,6 +109,7 @@ class Account:
     resting_since: float = 0.0
     paused: bool = False
     pauses: int = 0
+    paused_at: float = 0.0
 
     @classmethod
     def of(cls, budget: Budget) -> Account:
@@ -144,14 +138,41 @@ class Account:
             return None
         return started_at + self.rested + self.budget.wall
 
-    def held(self) -> Account:
+    def held(self, now: float) -> Account:
         """Paused, until a person has answered."""
-        return replace(self, paused=True, pauses=self.pauses + 1)
+        return replace(self, paused=True, pauses=self.pauses + 1, paused_at=now)
+
+    def released(self) -> Account:
+        """Paused no more, because nothing is left that could be begun."""
+        return replace(self, paused=False)
+
+    def left(self, started_at: float, now: float) -> Budget | None:
+        """What a child run may use of it at the most; None without a limit."""
+        if not self.budget.limits:
+            return None
+        spent = self.spent(started_at, now)
+        return Budget(
+            usd=None if self.budget.usd is None else self.budget.usd - spent.usd,
+            tokens=None if self.budget.tokens is None else self.budget.tokens - spent.tokens,
+            wall=None if self.budget.wall is None else self.budget.wall - spent.wall,
+            on_exceed=self.budget.on_exceed,
+        )
 
     def continued(self, spent: Spent, more: Budget) -> Account:
-        """After a person let it go on with so much `more`; without any, what is used up gets its first amount again."""
-        given = more if more.limits else self.first.where_reached(self.budget, spent)
-        raised = self.budget.raised(given.usd or 0.0, given.tokens or 0, given.wall or 0.0)
+        """After a person let it go on with so much `more`; without any, what is used up gets its first amount again.
+
+        As often as it takes, that is: attempts that ran side by side may have used several times the limit.
+        """
+        if more.limits:
+            raised = self.budget.raised(more.usd or 0.0, more.tokens or 0, more.wall or 0.0)
+            return replace(self, budget=raised, paused=False)
+        now, first = self.budget, self.first
+        raised = replace(
+            now,
+            usd=_above(now.usd, first.usd, spent.usd),
+            tokens=_above(now.tokens, first.tokens, spent.tokens),
+            wall=_above(now.wall, first.wall, spent.wall),
+        )
         return replace(self, budget=raised, paused=False)
 
 
@@ -169,6 +190,13 @@ def exceeded(budget: Budget, spent: Spent) -> str:
     if budget.wall is not None and spent.wall >= budget.wall:
         found.append(f"{spent.wall:.1f} of {budget.wall:g} seconds")
     return ", ".join(found)
+
+
+def _above(now: Number | None, first: Number | None, used: Number) -> Number | None:
+    """A limit that is used up, raised by as many of its first amounts as it takes to be above what is used."""
+    if now is None or not first or used < now:
+        return now
+    return now + first * (math.floor((used - now) / first) + 1)
 
 
 def _least(one: Number | None, other: Number | None) -> Number | None:

@@ -61,6 +61,7 @@ class ItemState:
         asked_at: Unix seconds, since when a person is asked; 0 while none is.
         iteration, previous: of a `repeat`, from 1, and the output of the iteration before it.
         marked: an invalid output that moved on by `on_invalid: continue`.
+        dead: it failed because the tries that `retry` gives to infrastructure errors were used up.
     """
 
     step: str
@@ -92,6 +93,7 @@ class ItemState:
     iteration: int = 1
     previous: PayloadRef | None = None
     marked: bool = False
+    dead: bool = False
 
     @property
     def settled(self) -> bool:
@@ -195,7 +197,7 @@ def on_failure(
     if error.error_class in retry.errors and item.tries < retry.max_attempts:
         delay = retry.backoff.delay(item.tries, seed=str(item.attempt))
         return replace(failed, phase=Phase.READY, delay=delay, why=f"retry after {error.error_class}")
-    return by_rule(failed, error, choose)
+    return _given_up(by_rule(failed, error, choose), error, retry)
 
 
 def on_judge_failure(item: ItemState, name: str, error: ErrorInfo, retry: RetryPolicy, choose: ChooseRule) -> ItemState:
@@ -206,7 +208,7 @@ def on_judge_failure(item: ItemState, name: str, error: ErrorInfo, retry: RetryP
         return _with_judge(item, name, lambda j: replace(j, phase=Phase.READY, delay=delay))
     message = f"validator {name!r} could not judge: {error.message}"
     failed = ErrorInfo("validator_failed", error.error_class, message, error.detail)
-    return by_rule(replace(item, judges=(), error=failed), failed, choose)
+    return _given_up(by_rule(replace(item, judges=(), error=failed), failed, choose), error, retry)
 
 
 def on_expired(item: ItemState, seconds: float, *, skip: bool, choose: ChooseRule) -> ItemState:
@@ -241,6 +243,11 @@ def by_rule(item: ItemState, error: ErrorInfo, choose: ChooseRule) -> ItemState:
     return replace(item, phase=Phase.FAILED)
 
 
+def _given_up(item: ItemState, error: ErrorInfo, retry: RetryPolicy) -> ItemState:
+    """A dead letter, if it has failed with an error that `retry` would have tried again."""
+    return replace(item, dead=item.phase is Phase.FAILED and error.error_class in retry.errors)
+
+
 def _again(item: ItemState, why: str) -> ItemState:
     return replace(
         item,
@@ -255,7 +262,10 @@ def _again(item: ItemState, why: str) -> ItemState:
 
 
 def _escalated(item: ItemState, worker: str | None, pool: str | None, model: str | None) -> ItemState:
-    return replace(item, worker=worker or item.worker, pool=pool or item.pool, model=model or item.model)
+    """Handed to another worker; or to another model, and so back to the step's own worker, which is an agent."""
+    if worker is None:
+        return replace(item, worker=None, pool=None, model=model or item.model)
+    return replace(item, worker=worker, pool=pool)
 
 
 def _with_judge(item: ItemState, name: str, change: Callable[[Judge], Judge]) -> ItemState:

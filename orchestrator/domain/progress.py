@@ -39,6 +39,7 @@ def on_item_settled(step: StepState, item: ItemState, gathering: Gathering, now:
             error=item.error if item.phase is not Phase.SUCCEEDED else None,
             reason=item.why if item.phase is Phase.SKIPPED else "",
             marked=item.marked,
+            dead=item.dead,
             finished_at=now,
         )
     failed = item.phase is Phase.FAILED
@@ -49,6 +50,7 @@ def on_item_settled(step: StepState, item: ItemState, gathering: Gathering, now:
         skipped=step.skipped + (item.phase is Phase.SKIPPED),
         error=step.error or (item.error if failed and not gathering.collect else None),
         marked=step.marked or item.marked,
+        dead=step.dead or (item.dead and step.error is None),
     )
     return close(counted, gathering, now)
 
@@ -75,4 +77,4 @@ def close(step: StepState, gathering: Gathering, now: float) -> StepState:
         message = f"{succeeded} of {total} items succeeded; min_success asks for {gathering.min_success:g} of them"
         error = ErrorInfo("too_few_succeeded", "error", message)
         return replace(step, status=StepStatus.FAILED, error=error, finished_at=now)
-    return replace(step, status=StepStatus.SUCCEEDED, finished_at=now)
+    return replace(step, status=StepStatus.SUCCEEDED, dead=False, finished_at=now)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from orchestrator.domain.budget import NOTHING_LIMITED, Account
+from orchestrator.domain.identity import RunId
 from orchestrator.domain.item import ItemState
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.payload import PayloadRef
@@ -56,6 +57,8 @@ class StepState:
         output: of a step without `foreach`; a `foreach` is put together from its items when it is read.
         reason: why it was skipped, or why it failed before any attempt.
         final: it belongs to `finally`.
+        dead: it failed because all tries of its infrastructure were used up.
+        reused_from: the run that carried it out, where this one only took it over.
     """
 
     id: str
@@ -74,6 +77,8 @@ class StepState:
     started_at: float | None = None
     finished_at: float | None = None
     final: bool = False
+    dead: bool = False
+    reused_from: RunId | None = None
 
     @property
     def settled(self) -> bool:
@@ -101,6 +106,7 @@ class RunState:
         stopped: why the run ends before its steps are through, other than by a cancel.
         account: what it may use and has used.
         ending: set once the steps have settled, where `finally` has steps.
+        recalled: attempts were called back, which may still run although nothing waits for them.
         settled, finals, finals_settled: how many steps have an outcome, how many `finally` has, and with an outcome.
     """
 
@@ -112,6 +118,7 @@ class RunState:
     stopped: ErrorInfo | None = None
     account: Account = NOTHING_LIMITED
     ending: Ending | None = None
+    recalled: bool = False
     started_at: float = 0.0
     settled: int = 0
     finals: int = 0
@@ -158,11 +165,12 @@ class Patch:
     stopped: ErrorInfo | None = None
     account: Account | None = None
     ending: Ending | None = None
+    recalled: bool | None = None
     started_at: float | None = None
 
 
 SCALARS = (
-    "agenda", "candidates", "cancelled", "stopped", "account", "ending", "started_at",
+    "agenda", "candidates", "cancelled", "stopped", "account", "ending", "recalled", "started_at",
 )  # fmt: skip
 """Fields of a patch that replace those of the state."""
 
@@ -190,6 +198,12 @@ def fold(state: RunState, patches: Sequence[Patch]) -> RunState:
             if (value := getattr(patch, name)) is not None:
                 scalars[name] = value
     return replace(state, steps=steps, items=items, **counts, **scalars)  # type: ignore[arg-type]  # names above, types alike
+
+
+def whole(state: RunState) -> Patch:
+    """The patch that gives `state` when it is folded into an empty one."""
+    items = tuple(item for items in state.items.values() for item in items.values())
+    return Patch(tuple(state.steps.values()), items, **{name: getattr(state, name) for name in SCALARS})
 
 
 def run_status(run: RunState, excused: frozenset[str]) -> RunStatus:

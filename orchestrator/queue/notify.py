@@ -37,8 +37,14 @@ async def wake(pool: asyncpg.Pool, channels: Iterable[str]) -> None:
 
 
 def read_runs(payload: str) -> list[RunId]:
-    """The runs that a payload on a process's channel names."""
-    return [RunId(uuid.UUID(text)) for text in payload.split(",")]
+    """The runs that a payload names; anybody may notify, so what is no run's id is passed over."""
+    found = []
+    for text in filter(None, payload.split(",")):
+        try:
+            found.append(RunId(uuid.UUID(text)))
+        except ValueError:
+            _log.warning("a notification names %.80r, which is no run's id", text)
+    return found
 
 
 class Notifier:

@@ -246,24 +246,25 @@ async def cancel_attempts(
     step: str | None = None,
     *,
     ids: Collection[AttemptId] | None = None,
-) -> list[tuple[ProcessId, RunId]]:
+) -> list[tuple[ProcessId | None, RunId]]:
     """Cancel the attempts of a run, of one of its steps, or those of `ids`.
 
     What nobody has begun is cancelled at once, without an inbox row (the caller is the supervisor). What runs is
     marked, and its worker's outcome follows; a child run is asked to cancel itself, and its outcome follows too.
 
     Returns:
-        The processes to tell, each with the run that this is about: this one, or a child run.
+        The processes to tell, each with the run that this is about: this one, or a child run; None for a child run
+        that nobody hosts.
     """
     records = await connection.fetch(
         query("cancel_attempts"), run_id, step, None if ids is None else list(ids), ATTEMPT_FINISHED, RUN_WORKER
     )
-    return [(ProcessId(record["process"]), RunId(record["run_id"])) for record in records]
+    return [(record["process"], RunId(record["run_id"])) for record in records]
 
 
 async def settle_child(
     connection: Connection, run_id: RunId, error: ErrorInfo | None
-) -> tuple[ProcessId, RunId] | None:
+) -> tuple[ProcessId | None, RunId] | None:
     """End the attempt that a child run carried out, in the transaction that ends the run.
 
     Args:
@@ -272,10 +273,10 @@ async def settle_child(
         error: as the parent is to see it.
 
     Returns:
-        The parent's owner and the parent, to be woken; None where nobody waits any more.
+        The parent's owner (None while it has none) and the parent, to be woken; None where nobody waits any more.
     """
     record = await connection.fetchrow(query("settle_child"), run_id, write_error(error), ATTEMPT_FINISHED)
-    return None if record is None else (ProcessId(record["owner"]), RunId(record["run_id"]))
+    return None if record is None else (record["owner"], RunId(record["run_id"]))
 
 
 async def list_attempts(database: Database, run_id: RunId, *, tenant: str) -> list[AttemptRow]:

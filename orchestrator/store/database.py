@@ -94,6 +94,8 @@ class Database:
                 max_size=size,
                 timeout=timeout,
                 command_timeout=_COMMAND_TIMEOUT,
+                # Its timers would keep the callers' contexts, and so whole runs, in memory for minutes.
+                max_cached_statement_lifetime=0,
                 server_settings=SERVER_SETTINGS,
                 connection_class=_PooledConnection,
             )

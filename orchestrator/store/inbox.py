@@ -42,13 +42,23 @@ class SettledAttempt:
 
 @dataclass(frozen=True, slots=True)
 class InboxRow:
-    """One row of `inbox`; `settled` is there for the kind `outcome`."""
+    """One row of `inbox`; `settled` is there for the kind `outcome`.
+
+    A lost attempt has a second row once its worker says what it used after all; `settled` is alike in both.
+    """
 
     id: int
     kind: str
     attempt_id: AttemptId | None
     payload: Any
     settled: SettledAttempt | None
+
+    @property
+    def usage(self) -> Usage:
+        """What this row tells of an attempt's use: each is told of once."""
+        if self.settled is None or (self.settled.outcome.kind is OutcomeKind.LOST and not self.payload):
+            return Usage()
+        return self.settled.outcome.usage
 
 
 async def read_inbox(database: Database, run_id: RunId, *, limit: int = 5_000) -> list[InboxRow]:

@@ -50,13 +50,27 @@ async def beat(database: Database, process_id: ProcessId) -> bool:
 
 async def unregister(database: Database, process_id: ProcessId) -> None:
     """Take the process out: what it still owned or held is free at once."""
-    await database.fetch(query("bury_processes"), [process_id], None)
+    await database.fetch(query("bury_processes"), [process_id], None, None)
 
 
-async def reap(database: Database, dead_after: float) -> list[ProcessId]:
-    """Take out the processes that have been silent for `dead_after` seconds; the leases that they held end."""
-    records = await database.fetch(query("bury_processes"), None, dead_after)
-    return [ProcessId(record["id"]) for record in records]
+async def reap(database: Database, dead_after: float, workers: float | None = None) -> list[ProcessId]:
+    """Take out the processes that have been silent for too long; the leases that they held end.
+
+    Args:
+        database: where they work.
+        dead_after: seconds.
+        workers: the same for workers; None for no other than `dead_after`.
+    """
+    limit = dead_after if workers is None else workers
+    return [
+        ProcessId(record["id"]) for record in await database.fetch(query("bury_processes"), None, dead_after, limit)
+    ]
+
+
+async def next_silence(database: Database, dead_after: float) -> float | None:
+    """Seconds until the next supervisor counts as dead, unless it is heard of before; None where there is none."""
+    seconds: float | None = await database.fetchval(query("next_silence"), dead_after)
+    return seconds
 
 
 async def list_processes(database: Database) -> list[ProcessRow]:

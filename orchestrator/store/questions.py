@@ -62,7 +62,13 @@ class Question:
 
 
 async def open_questions(
-    database: Database, *, tenant: str, run_id: RunId | None = None, limit: int = MOST_QUESTIONS
+    database: Database,
+    *,
+    tenant: str,
+    run_id: RunId | None = None,
+    step: str | None = None,
+    item: int | None = None,
+    limit: int = MOST_QUESTIONS,
 ) -> list[Question]:
     """What waits for a person, the oldest first.
 
@@ -70,9 +76,11 @@ async def open_questions(
         database: where the runs are.
         tenant: whose runs.
         run_id: only this run and the runs below it; None for all of the tenant's.
+        step: only those of steps of that name, "" for budgets; None for all.
+        item: only those of that item of a `foreach`; None for all.
         limit: so many at the most.
     """
-    records = await database.fetch(query("open_questions"), tenant, run_id, HUMAN_WORKER, limit, RUN_PAUSED)
+    records = await database.fetch(query("open_questions"), tenant, run_id, HUMAN_WORKER, limit, RUN_PAUSED, step, item)
     return [_question(record) for record in records]
 
 
@@ -191,8 +199,7 @@ def _fate_text(fate: Record) -> str:
     when = "" if at is None else f" at {at.astimezone():%Y-%m-%d %H:%M:%S}"
     if status == "succeeded":
         return "was answered already" + (f" by {fate['by']}" if fate["by"] else "") + when
-    if status == "waiting":
+    if status == "waiting" and fate["cancel_requested"]:
         return "takes its question back: it is being cancelled"
-    expired = status == "timed_out" or fate["code"] == "expired"
-    said = "expired" if expired else "was withdrawn" if status == "cancelled" else f"ended ({status})"
+    said = "expired" if fate["expired"] else "was withdrawn" if status == "cancelled" else f"ended ({status})"
     return f"waits for nobody any more: its question {said}{when}"

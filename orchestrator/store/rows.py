@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from orchestrator.domain.budget import Budget
+from orchestrator.domain.fork import Fork
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.store.jsonb import from_jsonb, to_jsonb
 
@@ -38,6 +39,16 @@ def write_budget(budget: Budget | None) -> str | None:
     return None if budget is None else to_jsonb(budget.as_json())
 
 
+def read_fork(text: str | None) -> Fork | None:
+    """The fork of a `jsonb` column."""
+    return None if text is None else Fork.from_json(from_jsonb(text))
+
+
+def write_fork(fork: Fork | None) -> str | None:
+    """The parameter for a `jsonb` column that `read_fork` reads."""
+    return None if fork is None else to_jsonb(fork.as_json())
+
+
 def seconds(time: datetime | None) -> float | None:
     """Unix seconds of a `timestamptz`."""
     return None if time is None else time.timestamp()
@@ -54,7 +65,7 @@ def as_row(kind: type[_Row], record: Record) -> _Row:
     return kind(**{name: convert(record[name]) for name, convert in columns})
 
 
-_OBJECTS: Final[dict[str, Callable[[Any], Any]]] = {"error": read_error, "budget": read_budget}
+_OBJECTS: Final[dict[str, Callable[[Any], Any]]] = {"error": read_error, "budget": read_budget, "fork": read_fork}
 _JSON_COLUMNS: Final = frozenset({"options", "heartbeat", "evidence", "payload", "data", "result", "definition"})
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.domain.budget import Budget
+from orchestrator.domain.fork import Fork
 from orchestrator.domain.identity import ProcessId, RunId
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.payload import PayloadRef
@@ -15,7 +16,7 @@ from orchestrator.domain.run import RunStatus
 from orchestrator.errors import Conflict, NotFound
 from orchestrator.store.jsonb import from_jsonb, to_jsonb
 from orchestrator.store.queries import query
-from orchestrator.store.rows import as_row, digest, write_budget, write_error
+from orchestrator.store.rows import as_row, digest, write_budget, write_error, write_fork
 
 if TYPE_CHECKING:
     from orchestrator.store.database import Connection, Database
@@ -28,6 +29,7 @@ class NewRun:
     """A run as it is submitted. Its inputs' blob and its workflow are stored in the same transaction, before it.
 
     A child run has the id of the attempt that it carries out for `parent_run`, and the `budget` that the step gives it.
+    A fork says what it does again of the run `forked_from`.
     """
 
     id: RunId
@@ -41,6 +43,8 @@ class NewRun:
     parent_run: RunId | None = None
     parent_step: str | None = None
     budget: Budget | None = None
+    forked_from: RunId | None = None
+    fork: Fork | None = None
     traceparent: str | None = None
 
 
@@ -62,6 +66,8 @@ class RunRow:
     parent_run: RunId | None
     parent_step: str | None
     budget: Budget | None
+    forked_from: RunId | None
+    fork: Fork | None
     owner: ProcessId | None
     epoch: int
     parked: bool
@@ -136,6 +142,8 @@ async def insert_run(connection: Connection, run: NewRun) -> tuple[RunId, bool]:
         run.parent_run,
         run.parent_step,
         write_budget(run.budget),
+        run.forked_from,
+        write_fork(run.fork),
         run.traceparent,
     )
     if inserted is not None:

@@ -36,6 +36,8 @@ CREATE TABLE blobs (
     put_at  timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant, sha256)
 );
+-- Finds what is old without a cost to what is put.
+CREATE INDEX blobs_by_age ON blobs USING brin (put_at);
 
 -- One heartbeat row a process, however many runs or attempts it holds.
 CREATE TABLE processes (
@@ -65,6 +67,8 @@ CREATE TABLE runs (
     parent_run       uuid REFERENCES runs (id),
     parent_step      text,
     budget           jsonb,
+    forked_from      uuid,
+    fork             jsonb,
     owner            uuid,
     epoch            bigint NOT NULL DEFAULT 0,
     parked           boolean NOT NULL DEFAULT false,
@@ -82,6 +86,7 @@ CREATE INDEX runs_by_tenant ON runs (tenant, created_at DESC);
 CREATE INDEX runs_by_workflow ON runs (tenant, workflow, created_at DESC);
 CREATE INDEX runs_by_parent ON runs (parent_run) WHERE parent_run IS NOT NULL;
 CREATE INDEX runs_unfinished ON runs (owner) WHERE finished_at IS NULL;
+CREATE INDEX runs_by_source ON runs (forked_from) WHERE forked_from IS NOT NULL;
 
 -- Where each step stands, for people: the supervisor's projection, never read back by it.
 CREATE TABLE steps (
@@ -101,10 +106,13 @@ CREATE TABLE steps (
     attempts       integer NOT NULL DEFAULT 0,
     output         bytea,
     error          jsonb,
+    dead           boolean NOT NULL DEFAULT false,
+    reused_from    uuid,
     started_at     timestamptz,
     finished_at    timestamptz,
     PRIMARY KEY (run_id, step)
 );
+CREATE INDEX steps_dead ON steps (run_id) WHERE dead;
 
 -- The truth about every try. A queue job is only a permit to claim one of these. What is 'waiting' waits for a person,
 -- or for the end of the child run that has its id; nobody claims it.

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import asyncpg
+
 from orchestrator.domain.identity import RunId
 from orchestrator.domain.span import SpanEvent, SpanRow
 from orchestrator.store.jsonb import clean_text, from_jsonb, to_jsonb
@@ -22,6 +24,15 @@ async def insert_spans(database: Database, spans: Sequence[SpanRow]) -> None:
     if not spans:
         return
     await _ensure_days(database, {_day(span.started_at) for span in spans})
+    try:
+        await _insert(database, spans)
+    except asyncpg.CheckViolationError:  # a day that was known is gone: spans of its time have been pruned
+        database.span_days.clear()
+        await _ensure_days(database, {_day(span.started_at) for span in spans})
+        await _insert(database, spans)
+
+
+async def _insert(database: Database, spans: Sequence[SpanRow]) -> None:
     await database.execute(
         query("insert_spans"),
         [span.started_at for span in spans],

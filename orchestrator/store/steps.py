@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class StepRow:
     """One row of `steps`: times in Unix seconds, `output` the digest of its blob in hex.
 
-    `position` is the step's place in the workflow's file, from 0. `items_total` is None without `foreach`.
+    `position` is the step's place in the workflow's file, from 0. `items_total` is None without `foreach`. A `dead`
+    step failed because its tries were used up; one with `reused_from` was carried out by that run.
     """
 
     run_id: RunId
@@ -38,6 +39,8 @@ class StepRow:
     attempts: int = 0
     output: str | None = None
     error: ErrorInfo | None = None
+    dead: bool = False
+    reused_from: RunId | None = None
     started_at: float | None = None
     finished_at: float | None = None
 
@@ -59,6 +62,8 @@ def step_columns(rows: Sequence[StepRow]) -> tuple[list[Any], ...]:
         [row.attempts for row in rows],
         [digest(row.output) for row in rows],
         [write_error(row.error) for row in rows],
+        [row.dead for row in rows],
+        [row.reused_from for row in rows],
         [row.started_at for row in rows],
         [row.finished_at for row in rows],
     )

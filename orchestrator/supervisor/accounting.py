@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from orchestrator.domain import event as events
 from orchestrator.domain.budget import Account, Budget, OnExceed, Spent, exceeded
-from orchestrator.domain.item import Phase
+from orchestrator.domain.item import ItemState, Phase
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.run import RunState, RunStatus, StepStatus
 from orchestrator.store import inbox
@@ -28,8 +29,7 @@ def reckon(draft: Draft, rows: Sequence[InboxRow]) -> None:
     if not account.budget.limits or run.ending is not None:
         return
     for row in rows:
-        if row.settled is not None:
-            account = account.charged(row.settled.outcome.usage)
+        account = account.charged(row.usage)
     now = draft.context.clock()
     account = account.resting(now, only_people=False)
     spent = account.spent(run.started_at, now)
@@ -37,6 +37,8 @@ def reckon(draft: Draft, rows: Sequence[InboxRow]) -> None:
     stops = answer is not None and answer.payload["value"]["decision"] == "stop"
     if answer is not None and not stops:
         account, draft.status = _continued(draft, account, spent, answer), RunStatus.RUNNING
+    if account.paused and (stops or draft.state().settled_all):
+        account, draft.status = account.released(), RunStatus.RUNNING
     if not (account.paused or stops) and exceeded(account.budget, spent) and not draft.state().settled_all:
         stops = account.budget.on_exceed is OnExceed.FAIL
         if not stops:
@@ -59,8 +61,13 @@ def _only_people(run: RunState) -> bool:
     """Whether everything that is under way waits for a person: an answer, or what is held up by a pause."""
     running = [step.id for step in run.steps.values() if step.status is StepStatus.RUNNING]
     open_items = [item for step in running for item in run.items.get(step, {}).values() if not item.settled]
-    idle = [item.asked_at > 0 or (run.paused and item.phase is Phase.READY) for item in open_items]
+    idle = [item.asked_at > 0 or (run.paused and _held_up(item)) for item in open_items]
     return all(idle) and (bool(idle) or run.paused)
+
+
+def _held_up(item: ItemState) -> bool:
+    """Whether a pause keeps an item from going on, and nothing of it is under way."""
+    return item.wants_dispatch and not any(judge.phase is Phase.RUNNING for judge in item.judges)
 
 
 def _paused(draft: Draft, account: Account, spent: Spent) -> Account:
@@ -69,7 +76,7 @@ def _paused(draft: Draft, account: Account, spent: Spent) -> Account:
         "spent": {"usd": spent.usd, "tokens": spent.tokens, "wall": round(spent.wall, 3)},
         "budget": account.budget.as_json(),
     }
-    after = account.held()
+    after = account.held(draft.context.clock())
     draft.say(events.RUN_PAUSED, "", data, key=f"{events.RUN_PAUSED}/{after.pauses}")
     return after
 
@@ -79,5 +86,13 @@ def _continued(draft: Draft, account: Account, spent: Spent, answer: InboxRow) -
     more = Budget(value.get("usd"), value.get("tokens"), value.get("wall"))
     after = account.continued(spent, more)
     data = {"by": answer.payload.get("by"), "budget": after.budget.as_json()}
+    _make_up(draft, draft.context.clock() - account.paused_at)
     draft.say(events.RUN_RESUMED, "", data, key=f"{events.RUN_RESUMED}/{after.pauses}")
     return after
+
+
+def _make_up(draft: Draft, seconds: float) -> None:
+    """The time of a pause is not that of the items which it has held up."""
+    for step, index in {*draft.base.agenda, *(key for key, item in draft.items.items() if item.wants_dispatch)}:
+        item = draft.item(step, index)
+        draft.put_item(replace(item, ready_at=item.ready_at + seconds))

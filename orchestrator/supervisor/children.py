@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.domain import event as events
+from orchestrator.domain.budget import Budget
 from orchestrator.domain.event import Event
 from orchestrator.domain.identity import AttemptId, RunId
 from orchestrator.domain.outcome import ErrorInfo
@@ -41,7 +42,7 @@ async def child_run(draft: Draft, spec: StepSpec, attempt: AttemptId, given: dic
         priority=context.run.priority + spec.priority,
         parent_run=context.run_id,
         parent_step=spec.id,
-        budget=spec.budget,
+        budget=_handed_down(draft, spec),
         traceparent=trace,
     )
 
@@ -58,11 +59,11 @@ async def begin(connection: Connection, children: Sequence[NewRun], signals: Sig
     await signals.run_jobs(connection, [(new.id, new.priority) for new in children])
 
 
-async def end(connection: Connection, run: RunRow, ending: Ending) -> list[tuple[ProcessId, RunId]]:
+async def end(connection: Connection, run: RunRow, ending: Ending) -> list[tuple[ProcessId | None, RunId]]:
     """End the attempt that a run carried out, where it has a parent, in the transaction that ends the run.
 
     Returns:
-        The parent's owner and the parent, to be woken.
+        The parent's owner, None while it has none, and the parent, to be woken.
     """
     if run.parent_run is None:
         return []
@@ -77,3 +78,11 @@ def _as_seen_above(run: RunRow, ending: Ending) -> ErrorInfo | None:
     if ending.error is None:
         return None
     return ErrorInfo(ending.error.code, "error", f"child run {run.id}: {ending.error.message}", ending.error.detail)
+
+
+def _handed_down(draft: Draft, spec: StepSpec) -> Budget | None:
+    """What the step gives a child run, and never more than the run itself has left; `finally` has no such bound."""
+    if draft.base.ending is not None:
+        return spec.budget
+    left = draft.account.left(draft.base.started_at, draft.context.clock())
+    return spec.budget.tightest(left) if spec.budget and left else spec.budget or left

@@ -33,7 +33,7 @@ class Commit:
 
     draft: Draft
     superstep: Superstep
-    told: list[tuple[ProcessId, RunId]] = field(default_factory=list)
+    told: list[tuple[ProcessId | None, RunId]] = field(default_factory=list)
     ended: RunRow | None = None
 
 
@@ -71,6 +71,7 @@ class Commits:
                 if commit.draft.ending is not None:
                     commit.ended, told = await end_run(connection, commit.draft.context.run, commit.draft.ending)
                     commit.told += told
+            await self._signals.rouse(connection, [told for commit in kept for told in commit.told])
         return [None if commit.superstep.run_id in owned else fenced(commit.superstep) for commit in commits]
 
     async def _call_back(self, connection: Connection, commits: Sequence[Commit]) -> None:

@@ -18,6 +18,7 @@ from orchestrator.store import Database
 from orchestrator.store.batching import Batcher
 from orchestrator.store.inbox import InboxRow
 from orchestrator.store.runs import RunRow
+from orchestrator.supervisor.parking import Parking
 from orchestrator.supervisor.payloads import Payloads
 from orchestrator.supervisor.signals import Signals
 from orchestrator.telemetry import Tracing
@@ -33,7 +34,9 @@ class RunContext:
 
     Attributes:
         pinned: gives the workflow of a child run by its sha256.
+        state_of: gives what is known of another run, None where nothing is (any more).
         inbox: gives what has come for a run.
+        parking: says when the run is to leave this process.
         said: verdicts, kept for the span of their step.
         wake: set whenever something may be in the run's inbox.
         draft: what the last superstep has changed, until its checkpoint is written.
@@ -48,7 +51,9 @@ class RunContext:
     expressions: Expressions
     signals: Signals
     pinned: Callable[[str], Awaitable[Workflow]]
+    state_of: Callable[[RunId], Awaitable[RunState | None]]
     inbox: Batcher[RunId, list[InboxRow]]
+    parking: Parking
     tracing: Tracing | None = None
     said: dict[str, list[SpanEvent]] = field(default_factory=dict)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -89,12 +94,7 @@ class RunContext:
     @cached_property
     def excused(self) -> frozenset[str]:
         """Steps whose failure a dependant accepts, so that it does not fail the run."""
-        return frozenset(
-            needed
-            for spec in self.workflow.steps.values()
-            for needed, allowed in spec.needs.items()
-            if "failed" in allowed
-        )
+        return self.workflow.excused
 
     async def scope(self, state: RunState, spec: StepSpec) -> dict[str, Any]:
         """The variables that a step's expressions see: `inputs`, `run`, and `steps` as far as they name them."""

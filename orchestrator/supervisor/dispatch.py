@@ -17,6 +17,7 @@ from orchestrator.supervisor.accounting import at_rest
 from orchestrator.supervisor.draft import Draft
 from orchestrator.supervisor.ending import fail_item, fail_step, gathering, say_finished, skip_step
 from orchestrator.supervisor.orders import order_judges, order_work, prepare_item, prepare_iteration
+from orchestrator.supervisor.rules import chooser
 from orchestrator.workflow import StepSpec
 
 SLICE = 1_000
@@ -116,7 +117,7 @@ async def _send_new(draft: Draft, spec: StepSpec, scope: dict[str, Any], index: 
     try:
         draft.put_item(prepare_item(draft, spec, scope, index, value))
     except ExpressionError as error:
-        fail_item(draft, spec, ItemState(spec.id, index), error)
+        fail_item(draft, spec, ItemState(spec.id, index), error, await chooser(draft, spec))
         return
     await _send(draft, spec.id, index)
 
@@ -135,4 +136,6 @@ async def _send(draft: Draft, step: str, index: int) -> None:
             item = await prepare_iteration(draft, spec, item)
         draft.put_item(await order_work(draft, spec, item))
     except (ExpressionError, InputsInvalid) as error:
-        fail_item(draft, spec, item, error)
+        after = fail_item(draft, spec, item, error, await chooser(draft, spec))
+        if after.wants_dispatch:  # `on_error` has handed it to somebody else
+            await _send(draft, step, index)

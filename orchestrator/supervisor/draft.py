@@ -166,6 +166,8 @@ class Draft:
             attempts=step.attempts,
             output=step.output.sha256 if step.output else None,
             error=step.error,
+            dead=step.dead,
+            reused_from=step.reused_from,
             started_at=step.started_at,
             finished_at=step.finished_at,
         )

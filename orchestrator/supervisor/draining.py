@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
 from orchestrator.domain.run import StepStatus
 from orchestrator.store import attempts
+from orchestrator.supervisor.context import RunContext
 from orchestrator.supervisor.draft import Draft
 from orchestrator.supervisor.ending import say_finished
 
@@ -15,16 +17,9 @@ DRAIN_POLL = 0.5
 
 
 async def drain(draft: Draft) -> None:
-    """Wait until no attempt of the run, nor a child run, runs or could run; then end the steps, but for `finally`'s."""
+    """Wait until nothing of the run runs or could run; then end its steps, but for `finally`'s."""
     context, run = draft.context, draft.base
-    while True:
-        context.wake.clear()
-        if await attempts.count_running(context.database, context.run_id) == 0:
-            break
-        try:
-            await asyncio.wait_for(context.wake.wait(), DRAIN_POLL)
-        except TimeoutError:
-            continue
+    await quiet(context)
     draft.consumed += [row.id for row in await context.inbox.ask(context.run_id)]
     now = context.clock()
     reason = run.stopped.message if run.stopped and not run.cancelled else "the run was cancelled"
@@ -33,3 +28,13 @@ async def drain(draft: Draft) -> None:
             ended = replace(step, status=StepStatus.CANCELLED, reason=reason, finished_at=now)
             draft.put_step(ended)
             say_finished(draft, ended)
+
+
+async def quiet(context: RunContext) -> None:
+    """Return once no attempt of the run, nor a child run, runs or could run any more."""
+    while True:
+        context.wake.clear()
+        if await attempts.count_running(context.database, context.run_id) == 0:
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(context.wake.wait(), DRAIN_POLL)

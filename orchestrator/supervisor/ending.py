@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.domain import event as events
-from orchestrator.domain.item import ItemState, Phase
+from orchestrator.domain.item import ChooseRule, ItemState, Phase, by_rule
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.progress import PLAIN, Gathering, on_item_settled
 from orchestrator.domain.run import StepState, StepStatus
@@ -24,13 +24,25 @@ def settle_item(draft: Draft, spec: StepSpec, item: ItemState) -> None:
         say_finished(draft, after)
 
 
-def fail_item(draft: Draft, spec: StepSpec, item: ItemState, error: ExpressionError | InputsInvalid) -> None:
-    """An item whose expressions do not evaluate, or that gives a child run wrong inputs, fails without an attempt."""
+def fail_item(
+    draft: Draft, spec: StepSpec, item: ItemState, error: ExpressionError | InputsInvalid, choose: ChooseRule
+) -> ItemState:
+    """An item whose expressions do not evaluate, or that gives a child run wrong inputs: `on_error`, or a failure.
+
+    It has not been sent, so that an escalation finds nothing to hand over where its `with` is not rendered.
+    """
     if isinstance(error, InputsInvalid):
         info = ErrorInfo("inputs_invalid", "error", error.message)
     else:
         info = expression_error(error)
-    settle_item(draft, spec, replace(item, phase=Phase.FAILED, error=info))
+    after = by_rule(replace(item, error=info), info, choose)
+    if not after.settled and after.with_ is None:
+        after = replace(item, phase=Phase.FAILED, error=info)
+    if after.settled:
+        settle_item(draft, spec, after)
+    else:
+        draft.put_item(after)
+    return after
 
 
 def skip_step(draft: Draft, step: StepState, reason: str) -> None:
@@ -57,6 +69,7 @@ def say_finished(draft: Draft, step: StepState) -> None:
         "items": step.total,
         "items_failed": step.failed,
         "marked": step.marked,
+        "dead": step.dead,
         "error": step.error.as_json() if step.error else None,
     }
     draft.say(events.STEP_FINISHED, step.id, data, key=f"{events.STEP_FINISHED}/{step.id}")

@@ -59,13 +59,14 @@ async def give_up(database: Database, signals: Signals, owned: Ownership, error:
         await steps.end_open_steps(connection, run.id, reason=error.message)
         await append_events(connection, [ended])
         told += (await end_run(connection, run, ending))[1]
+        await signals.rouse(connection, told)
     signals.wake_owners(told)
     signals.finished(run.id)
 
 
 async def end_run(
     connection: Connection, run: RunRow, ending: Ending
-) -> tuple[RunRow | None, list[tuple[ProcessId, RunId]]]:
+) -> tuple[RunRow | None, list[tuple[ProcessId | None, RunId]]]:
     """Write the end of a run, and of the attempt that it carried out for a parent.
 
     Returns:

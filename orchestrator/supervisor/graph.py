@@ -16,11 +16,13 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
+from orchestrator.domain.identity import RunId
+from orchestrator.domain.run import RunState
 from orchestrator.supervisor.admission import admit
 from orchestrator.supervisor.context import RunContext
 from orchestrator.supervisor.dispatch import dispatch
 from orchestrator.supervisor.draft import Draft
-from orchestrator.supervisor.draining import drain
+from orchestrator.supervisor.draining import drain, quiet
 from orchestrator.supervisor.finish import conclude
 from orchestrator.supervisor.finish import finish as end
 from orchestrator.supervisor.settlement import settle
@@ -39,6 +41,13 @@ def compile_graph(saver: BaseCheckpointSaver[Any]) -> CompiledStateGraph[Any, Ru
     graph.add_node("finish", finish)
     graph.add_edge(START, "begin")
     return graph.compile(checkpointer=saver, name="supervisor")
+
+
+async def state_of(graph: CompiledStateGraph[Any, RunContext, Any, Any], run_id: RunId) -> RunState | None:
+    """What the newest checkpoint of a run knows of it, wherever it lives; None where it has none."""
+    found = await graph.aget_state({"configurable": {"thread_id": str(run_id)}})
+    state: RunState | None = found.values["run"] if found.metadata is not None else None
+    return state
 
 
 async def begin(state: SupervisorState, runtime: Runtime[RunContext]) -> Command[Next]:
@@ -67,6 +76,8 @@ async def advance(state: SupervisorState, runtime: Runtime[RunContext]) -> Comma
 async def close(state: SupervisorState, runtime: Runtime[RunContext]) -> Command[Next]:
     """The steps have settled: fix what the run came to, and start `finally`."""
     draft = Draft(runtime.context, state["run"])
+    if state["run"].recalled:
+        await quiet(runtime.context)
     draft.put(ending=await conclude(draft), agenda=(), candidates=())
     draft.candidates += [spec.id for spec in runtime.context.workflow.finally_.values() if not spec.needs]
     await dispatch(draft)
@@ -74,8 +85,10 @@ async def close(state: SupervisorState, runtime: Runtime[RunContext]) -> Command
 
 
 async def finish(state: SupervisorState, runtime: Runtime[RunContext]) -> Command[Literal["__end__"]]:
-    """End the run, and with it the attempt that it carried out for a parent."""
+    """End the run once nothing of it runs any more, and with it the attempt that it carried out for a parent."""
     draft = Draft(runtime.context, state["run"])
+    if state["run"].recalled:
+        await quiet(runtime.context)
     end(draft, state["run"].ending or await conclude(draft))
     runtime.context.draft = draft
     return Command(update={"run": draft.patch()}, goto="__end__")

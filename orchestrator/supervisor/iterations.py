@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.domain import event as events
-from orchestrator.domain.item import ItemState, Phase
+from orchestrator.domain.item import ItemState, by_rule
 from orchestrator.domain.repetition import on_iterated
 from orchestrator.errors import ExpressionError
 from orchestrator.supervisor.draft import Draft
@@ -25,11 +25,13 @@ async def iterated(draft: Draft, spec: StepSpec, item: ItemState) -> ItemState:
         "input": values[item.with_.sha256],
         "iteration": item.iteration,
     }
+    choose = await chooser(draft, spec)
     try:
         done = context.truth(repeat.until, variables, "until")
-    except ExpressionError as error:
-        return replace(item, phase=Phase.FAILED, error=expression_error(error))
+    except ExpressionError as problem:
+        error = expression_error(problem)
+        return by_rule(replace(item, error=error), error, choose)
     data = {"iteration": item.iteration, "until": done, "max": repeat.max}
     key = f"{events.STEP_ITERATION}/{spec.id}/{item.iteration}"
     draft.say(events.STEP_ITERATION, spec.id, data, attempt=item.attempt, key=key)
-    return on_iterated(item, repeat.max, done=done, until=repeat.until, choose=await chooser(draft, spec))
+    return on_iterated(item, repeat.max, done=done, until=repeat.until, choose=choose)

@@ -15,6 +15,7 @@ from orchestrator.supervisor.children import child_run
 from orchestrator.supervisor.context import item_scope
 from orchestrator.supervisor.draft import Draft
 from orchestrator.supervisor.questions import expires_at, question
+from orchestrator.supervisor.reuse import render_with
 from orchestrator.workflow import StepSpec, ValidatorSpec
 
 KINDS_SAID = {HUMAN_WORKER: events.HUMAN_ASKED, RUN_WORKER: events.RUN_CHILD_STARTED}
@@ -49,7 +50,7 @@ def _rendered(
     draft: Draft, spec: StepSpec, item: ItemState, variables: Mapping[str, Any], template: Mapping[str, Any]
 ) -> ItemState:
     context = draft.context
-    with_value = context.expressions.render(template, variables)
+    with_value = render_with(context, spec.id, template, variables)
     envelope = None
     if spec.kind == "agent":
         seen = {**variables, "with": with_value}

@@ -27,7 +27,7 @@ from orchestrator.telemetry import Tracing
 
 logger = logging.getLogger(__name__)
 
-TAKE_AT_ONCE = 16
+TAKE_AT_ONCE = 64
 """Run jobs that one process works on at the same time; a run leaves its job as soon as it is resident."""
 
 
@@ -55,9 +55,7 @@ class Supervisor:
         self._settings = settings
         self._channel = ""
         signals = Signals(notifier)
-        self._residents = Residents(
-            database, signals, max_runs=settings.max_runs, dead_after=settings.dead_after, tracing=tracing
-        )
+        self._residents = Residents(database, signals, settings, tracing)
         self._sweeper = Sweeper(database, signals, notifier, settings)
         self._presence = Presence(database, "supervisor", every=settings.heartbeat, on_buried=self._start_afresh)
 
@@ -117,11 +115,14 @@ class Supervisor:
     async def _sweep(self) -> None:
         """Sweep again and again; a database that is away for a while is waited for."""
         while True:
+            pause = self._settings.sweep
             try:
+                self._residents.make_room()
                 await self._residents.release_strays(self._presence.id)
                 self._residents.wake(await self._sweeper.sweep(self._residents.ids))
+                pause = await self._sweeper.pause()
             except OrchestratorError as error:
                 logger.warning("the sweep failed, next try in %g s: %s", self._settings.sweep, error.message)
             except Exception:
                 logger.exception("the sweep failed, next try in %g s", self._settings.sweep)
-            await asyncio.sleep(self._settings.sweep)
+            await asyncio.sleep(pause)

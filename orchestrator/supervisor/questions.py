@@ -20,7 +20,7 @@ async def question(draft: Draft, spec: StepSpec, item: ItemState) -> dict[str, A
     assert item.with_ is not None, "an item is prepared before it is sent"
     rejected = None if item.rejected is None else await context.payloads.value(context.tenant, item.rejected)
     return {
-        "form": spec.output,
+        "form": spec.output if spec.output is not None else spec.form,
         "with": await context.payloads.value(context.tenant, item.with_),
         "assignee": await _assignee(draft, spec, item),
         "description": spec.description,

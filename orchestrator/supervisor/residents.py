@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,14 +17,17 @@ from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.payload import PayloadRef
 from orchestrator.domain.run import Patch
 from orchestrator.errors import Fenced, OrchestratorError, ServiceError
+from orchestrator.settings import SupervisorSettings
 from orchestrator.store import Database, runs
 from orchestrator.store.batching import Batcher
 from orchestrator.store.inbox import InboxRow, read_inboxes
+from orchestrator.store.parking import release_runs, take_runs
 from orchestrator.store.runs import Ownership
 from orchestrator.supervisor.commits import Commits
 from orchestrator.supervisor.context import RunContext
 from orchestrator.supervisor.finish import give_up
-from orchestrator.supervisor.graph import NO_RECURSION_LIMIT, compile_graph
+from orchestrator.supervisor.graph import NO_RECURSION_LIMIT, compile_graph, state_of
+from orchestrator.supervisor.parking import Parked, Parking
 from orchestrator.supervisor.payloads import Payloads
 from orchestrator.supervisor.run_saver import RunSaver
 from orchestrator.supervisor.signals import Signals
@@ -58,22 +62,25 @@ class Residents:
     """Takes runs in, drives them through the supervisor graph, and hands back what is left at the end."""
 
     def __init__(
-        self, database: Database, signals: Signals, *, max_runs: int, dead_after: float, tracing: Tracing | None
+        self, database: Database, signals: Signals, settings: SupervisorSettings, tracing: Tracing | None
     ) -> None:
         self._database = database
         self._signals = signals
-        self._dead_after = dead_after
         self._tracing = tracing
         self._payloads = Payloads(database)
         self._expressions = Expressions()
         self._saver = RunSaver(database, Commits(database, signals))
         self._graph = compile_graph(self._saver)
         self._inbox: Batcher[RunId, list[InboxRow]] = Batcher(partial(read_inboxes, database))
+        self._owning: Batcher[tuple[RunId, ProcessId], Ownership | None] = Batcher(
+            partial(take_runs, database, dead_after=settings.dead_after)
+        )
         self._workflows: dict[str, Workflow] = {}
         self._here: dict[RunId, Resident] = {}
         self._crashes: dict[RunId, int] = {}
         self._taking: set[RunId] = set()
-        self._room = asyncio.Semaphore(max_runs)
+        self._room = asyncio.Semaphore(settings.max_runs)
+        self._parking = Parking(settings.park_after)
 
     @property
     def ids(self) -> list[RunId]:
@@ -90,11 +97,12 @@ class Residents:
         """Make a run resident, if nobody alive has it. Waits while this process is full."""
         if run_id in self._here:
             return
-        await self._room.acquire()
+        with self._parking.seeking_room() if self._room.locked() else nullcontext():
+            await self._room.acquire()
         self._taking.add(run_id)
         owned: Ownership | None = None
         try:
-            owned = await runs.take_ownership(self._database, run_id, process, dead_after=self._dead_after)
+            owned = await self._owning.ask((run_id, process))
         finally:
             self._taking.discard(run_id)
             if owned is None:
@@ -124,11 +132,26 @@ class Residents:
 
     async def hand_back(self) -> list[RunId]:
         """Stop driving every run and let go of it, so that another process may take it at once."""
-        held = {run_id: resident.owned for run_id, resident in self._here.items()}
-        dropped = await self.drop_all()
-        for run_id in dropped:
-            await self._release(held[run_id])
-        return dropped
+        held = [(run_id, resident.owned.epoch) for run_id, resident in self._here.items()]
+        await self.drop_all()
+        try:
+            async with self._database.transaction() as connection:
+                free = await release_runs(connection, held)
+                await self._signals.run_jobs(connection, free)
+        except OrchestratorError as error:
+            logger.warning(
+                "%d runs are not released, and are taken over once this process counts as dead: %s",
+                len(held),
+                error.message,
+            )
+            return [run_id for run_id, _ in held]
+        if free:
+            self._signals.wake_supervisors()
+        return [run_id for run_id, _ in free]
+
+    def make_room(self) -> None:
+        """Have runs parked that could be, as far as others wait for room."""
+        self._parking.make_room()
 
     async def _context(self, owned: Ownership, wake: asyncio.Event) -> RunContext:
         run = owned.run
@@ -142,7 +165,9 @@ class Residents:
             expressions=self._expressions,
             signals=self._signals,
             pinned=self._workflow,
+            state_of=partial(state_of, self._graph),
             inbox=self._inbox,
+            parking=self._parking,
             tracing=self._tracing,
             wake=wake,
         )
@@ -163,6 +188,9 @@ class Residents:
         try:
             await self._drive(await self._context(owned, wake))
             self._crashes.pop(run_id, None)
+        except Parked:
+            self._crashes.pop(run_id, None)
+            logger.debug("run %s is parked", run_id)
         except Fenced:
             logger.info("run %s belongs to another process now", run_id)
         except ServiceError as error:

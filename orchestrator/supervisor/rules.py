@@ -17,7 +17,7 @@ from orchestrator.workflow import StepSpec
 async def chooser(draft: Draft, spec: StepSpec) -> ChooseRule:
     """How `on_error` picks its rule; a `continue` rule's output is stored on the way."""
     context = draft.context
-    scope = await context.scope(draft.base, spec) if spec.on_error else {}
+    scope = await context.scope(draft.state(), spec) if spec.on_error else {}
 
     def choose(error: ErrorInfo, used: tuple[int, ...]) -> tuple[int, ErrorRule] | None:
         variables = {**scope, "error": error.as_json()}

@@ -18,11 +18,11 @@ from langgraph.checkpoint.base import (
 from orchestrator.domain.run import RunState
 from orchestrator.store import AsyncpgSaver, Database
 from orchestrator.store.checkpoint_format import Address, write_checkpoint, write_metadata, write_writes
+from orchestrator.store.state_serializer import StateSerializer
 from orchestrator.store.superstep import CheckpointWrite
 from orchestrator.supervisor.commits import Commits
 from orchestrator.supervisor.context import RunContext
 from orchestrator.supervisor.draft import Draft
-from orchestrator.supervisor.serde import StateSerializer
 
 
 @dataclass(slots=True)

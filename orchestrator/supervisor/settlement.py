@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from orchestrator.domain import event as events
@@ -29,6 +28,7 @@ from orchestrator.supervisor.context import RunContext
 from orchestrator.supervisor.draft import Draft
 from orchestrator.supervisor.ending import settle_item
 from orchestrator.supervisor.iterations import iterated
+from orchestrator.supervisor.parking import rest
 from orchestrator.supervisor.rules import chooser
 from orchestrator.supervisor.spans import note_verdict
 from orchestrator.supervisor.timers import Timers, ends_at, is_asked, read_timers
@@ -56,14 +56,16 @@ async def settle(draft: Draft) -> None:
 
 
 async def _arrivals(context: RunContext, run: RunState) -> tuple[Sequence[inbox.InboxRow], Timers]:
-    """Wait for the inbox or for a timer, whichever comes first. The inbox is read only after a wake-up."""
+    """Wait for the inbox or for a timer, whichever comes first. The inbox is read only after a wake-up.
+
+    Raises:
+        Parked: that takes long, and nothing of the run may stay here meanwhile.
+    """
     while True:
         timers = read_timers(context, run)
         if not context.wake.is_set() and not timers.ring:
-            timeout = None if timers.next is None else max(0.0, timers.next - context.clock())
-            try:
-                await asyncio.wait_for(context.wake.wait(), timeout)
-            except TimeoutError:
+            await rest(context, run, timers.next)
+            if not context.wake.is_set():
                 continue
         context.wake.clear()
         rows = await context.inbox.ask(context.run_id)
@@ -123,8 +125,9 @@ async def _fold_verdict(draft: Draft, spec: StepSpec, item: ItemState, settled: 
 
 def revoke(draft: Draft, attempts: Sequence[AttemptId]) -> None:
     """Have attempts called back that nothing waits for any more."""
-    if draft.revoked is not None:
+    if attempts and draft.revoked is not None:
         draft.revoked += attempts
+        draft.put(recalled=True)
 
 
 def _say(draft: Draft, item: ItemState, verdicts: Sequence[Verdict]) -> None:
@@ -184,7 +187,7 @@ async def _place(draft: Draft, spec: StepSpec, before: ItemState, after: ItemSta
         }
         key = f"{events.REMEDY}/{before.step}/{before.index}/{before.number}"
         draft.say(events.REMEDY, before.step, data, item=before.index, attempt=before.attempt, key=key)
-    if spec.repeat is not None and after.phase is Phase.SUCCEEDED:
+    if spec.repeat is not None and after.phase is Phase.SUCCEEDED and after.error is None:  # not what `on_error` gave
         after = await iterated(draft, spec, after)
     if after.settled:
         settle_item(draft, spec, after)

@@ -17,6 +17,7 @@ from orchestrator.queue import (
     enqueue_run_jobs,
     pool_channel,
 )
+from orchestrator.store.parking import unowned
 
 
 class Signals:
@@ -39,10 +40,22 @@ class Signals:
         """Tell supervisors that there are run jobs, after the commit."""
         self._notifier.wake_channel(RUN_CHANNEL)
 
-    def wake_owners(self, owners: Iterable[tuple[ProcessId, RunId]]) -> None:
-        """Tell processes that a run needs them: attempts of theirs are to end, or something is in its inbox."""
-        for process, run_id in set(owners):
-            self._notifier.wake_run(process, run_id)
+    def wake_owners(self, told: Iterable[tuple[ProcessId | None, RunId]]) -> None:
+        """Tell processes that a run needs them: attempts of theirs are to end, or something is in its inbox.
+
+        After the commit; for runs without an owner `rouse` comes before it.
+        """
+        for process, run_id in set(told):
+            if process is None:
+                self.wake_supervisors()
+            else:
+                self._notifier.wake_run(process, run_id)
+
+    async def rouse(self, connection: asyncpg.Connection, told: Iterable[tuple[ProcessId | None, RunId]]) -> None:
+        """Queue jobs for those runs that nobody hosts, such as parked ones, within the caller's transaction."""
+        alone = {run_id for process, run_id in told if process is None}
+        if alone:
+            await enqueue_run_jobs(connection, await unowned(connection, alone))
 
     async def run_jobs(self, connection: asyncpg.Connection, jobs: Sequence[tuple[RunId, int]]) -> None:
         """Enqueue the jobs of new runs, each with its priority, within the caller's transaction."""

@@ -29,8 +29,8 @@ def note_verdict(context: RunContext, item: ItemState, verdict: Verdict) -> None
 
 
 def record_step(context: RunContext, step: StepState) -> None:
-    """Record a step's span, if the step has settled."""
-    if context.tracing is None or not step.settled:
+    """Record a step's span, if the step has settled here; what a fork reuses has its span in another run."""
+    if context.tracing is None or not step.settled or step.reused_from is not None:
         return
     spec, ended = context.spec(step.id), step.finished_at or context.clock()
     context.tracing.record_span(

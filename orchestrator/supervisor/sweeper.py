@@ -9,16 +9,20 @@ from orchestrator.domain.identity import RunId
 from orchestrator.queue import Notifier, Permit, enqueue_permits, enqueue_run_jobs, prune, waiting_permits
 from orchestrator.settings import SupervisorSettings
 from orchestrator.store import Database, attempts, inbox, processes, runs
+from orchestrator.store.retention import BLOBS, Removed, sweep_blobs
 from orchestrator.supervisor.signals import Signals
 
 BATCH = 500
 """Rows that one sweep mends of each kind; the next one goes on."""
 
+SOONEST = 0.05
+"""Seconds between two sweeps at the least."""
+
 PERMITS_RESTORED = 8
 """Permits of one pool that one sweep makes up for; more would be picked in vain where a worker's own limit holds."""
 
 PRUNE_EVERY = 3600.0
-"""Seconds between two times that the queue's log is pruned, and the age of what goes."""
+"""Seconds between two times that the queue's log and unused values are cleared away, and the age of what goes there."""
 
 
 class Sweeper:
@@ -30,20 +34,47 @@ class Sweeper:
         self._notifier = notifier
         self._settings = settings
         self._lacking: frozenset[str] = frozenset()
+        self._swept_at = time.monotonic()
+        self._judge_from = 0.0
         self._prune_at = time.monotonic() + PRUNE_EVERY
 
     async def sweep(self, residents: Sequence[RunId]) -> Iterable[RunId]:
         """Mend what is amiss; gives those of `residents` that have something in their inbox."""
-        await processes.reap(self._database, self._settings.dead_after)
+        if self._may_judge():
+            await processes.reap(self._database, self._settings.dead_after, self._settings.worker_dead_after)
+            await self._adopt_orphans()
         for run_id, owner in await attempts.expire_leases(self._database, BATCH):
             if owner is not None:
                 self._notifier.wake_run(owner, run_id)
-        await self._adopt_orphans()
         await self._restore_permits()
         if time.monotonic() >= self._prune_at:
-            self._prune_at = time.monotonic() + PRUNE_EVERY
-            await prune(self._database.pool, older_than=PRUNE_EVERY)
-        return await inbox.unread_of(self._database, residents) if residents else ()
+            await self._clear_away()
+        unread = await inbox.unread_of(self._database, residents) if residents else ()
+        self._swept_at = time.monotonic()
+        return unread
+
+    async def _clear_away(self) -> None:
+        """Delete old rows of the queue's log, and some values that nothing refers to; the next sweep goes on with them."""
+        removed = Removed()
+        await prune(self._database.pool, older_than=PRUNE_EVERY)
+        await sweep_blobs(self._database, removed, most=BLOBS)
+        self._prune_at = time.monotonic() + (0.0 if removed.rows["blobs"] >= BLOBS else PRUNE_EVERY)
+
+    def _may_judge(self) -> bool:
+        """Whether a silence of others means that they are dead.
+
+        When the database was away, or this process was held up, they may have been as well: then they are given the
+        time to be heard of again, or whoever sweeps first would take everybody's runs.
+        """
+        now, patience = time.monotonic(), self._settings.dead_after
+        if now - self._swept_at > max(patience / 2, 2 * self._settings.sweep):
+            self._judge_from = now + patience
+        return now >= self._judge_from
+
+    async def pause(self) -> float:
+        """Seconds until the next sweep: shorter where a supervisor is about to count as dead."""
+        soon = await processes.next_silence(self._database, self._settings.dead_after)
+        return self._settings.sweep if soon is None else min(self._settings.sweep, max(SOONEST, soon + SOONEST))
 
     async def _adopt_orphans(self) -> None:
         orphans = await runs.orphans(self._database, self._settings.dead_after, BATCH)

@@ -31,7 +31,7 @@ def read_timers(context: RunContext, run: RunState) -> Timers:
         if run.steps[spec.id].status is not StepStatus.RUNNING:
             continue
         for item in run.items.get(spec.id, {}).values():
-            end = ends_at(spec, item)
+            end = None if run.paused and item.wants_dispatch else ends_at(spec, item)
             if end is not None and end <= now:
                 over.append((spec.id, item.index))
             elif end is not None:

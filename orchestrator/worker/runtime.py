@@ -35,7 +35,7 @@ from orchestrator.worker.work import Services, agent_worker
 log = logging.getLogger(__name__)
 
 HEARTBEAT = 2.0
-"""Seconds; supervisors declare a process dead after four times that (`supervisor.dead_after`)."""
+"""Seconds; supervisors declare a worker process dead after four times that (`supervisor.worker_dead_after`)."""
 
 
 class WorkerRuntime:

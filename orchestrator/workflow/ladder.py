@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.domain.policy import ErrorRule, Remedy, RemedyKind, RetryPolicy, RuleKind
-from orchestrator.domain.worker import AGENT_WORKER, HUMAN_WORKER, RUN_WORKER, UNCLAIMED, VALIDATOR_POOL
+from orchestrator.domain.worker import HUMAN_WORKER, RUN_WORKER, UNCLAIMED, VALIDATOR_POOL
 
 if TYPE_CHECKING:
     from orchestrator.workflow.model import StepSpec
@@ -22,10 +22,10 @@ class Target:
     model: str | None = None
 
     def escalated(self, to: Remedy | ErrorRule) -> Target:
-        """The target after an escalation: what it does not name stays."""
-        worker = to.worker or self.worker
-        pool = "" if worker in UNCLAIMED else to.pool or self.pool
-        return Target(worker, pool, (to.model or self.model) if worker == AGENT_WORKER else None)
+        """The target after an escalation of a step whose own target this is: another worker, or its own, an agent."""
+        if to.worker is None:
+            return Target(self.worker, self.pool, to.model or self.model)
+        return Target(to.worker, "" if to.worker in UNCLAIMED else to.pool or self.pool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ class Ladder:
         return sum(rung.rounds for rung in self.rungs)
 
     def tries_on(self, rung: Rung) -> int:
-        """Attempts of one of the rung's rounds at most: a person is asked once, not again after an error."""
-        return 1 if rung.workers == {HUMAN_WORKER} else self.tries
+        """Attempts of one of the rung's rounds at most: of a person and of a child run there is no retry."""
+        return self.tries if rung.workers - UNCLAIMED else 1
 
     @property
     def work(self) -> int:
@@ -78,7 +78,7 @@ class Ladder:
     @property
     def runs(self) -> int:
         """Child runs of one item at most."""
-        return sum(rung.rounds * self.tries for rung in self.rungs if RUN_WORKER in rung.workers)
+        return sum(rung.rounds for rung in self.rungs if RUN_WORKER in rung.workers)
 
     @property
     def asks(self) -> int:
@@ -95,16 +95,14 @@ def ladder_of(spec: StepSpec) -> Ladder:
     """The ladder of a step. It mirrors `orchestrator.domain.item`, where each attempt is decided."""
     own = Target(spec.worker, spec.pool, spec.model)
     rules = [rule for rule in spec.on_error if rule.kind is RuleKind.ESCALATE]
-    rungs, reach = [Rung("first", 1, (own,))], _closed((own,), rules)
-    everywhere = list(reach)
+    rungs, reach = [Rung("first", 1, (own,))], _closed(own, rules, own)
     for remedy in spec.on_invalid:
         if remedy.kind in (RemedyKind.CONTINUE, RemedyKind.FAIL):
             break
         if remedy.kind is RemedyKind.ESCALATE:
-            reach = _closed([target.escalated(remedy) for target in reach], rules)
-            everywhere += reach
+            reach = _closed(own.escalated(remedy), rules, own)
         rungs.append(Rung(remedy.kind.value, remedy.times, reach))
-    rungs += [Rung("escalate", 1, tuple(dict.fromkeys(t.escalated(rule) for t in everywhere))) for rule in rules]
+    rungs += [Rung("escalate", 1, (own.escalated(rule),)) for rule in rules]
     judges = sum(validator.worker is not None for validator in spec.validators)
     return Ladder(tuple(rungs), tries_of(spec.retry), judges)
 
@@ -149,9 +147,6 @@ def one_iteration(spec: StepSpec) -> str:
     return f", one iteration of {spec.repeat.max} at most" if spec.repeat is not None else ""
 
 
-def _closed(targets: Iterable[Target], rules: Iterable[ErrorRule]) -> tuple[Target, ...]:
-    """The targets, and those that `on_error` may have handed the item to from there."""
-    found = list(dict.fromkeys(targets))
-    for target in found:
-        found += [after for rule in rules if (after := target.escalated(rule)) not in found]
-    return tuple(found)
+def _closed(target: Target, rules: Iterable[ErrorRule], own: Target) -> tuple[Target, ...]:
+    """The target, and those that `on_error` may have handed the item to from there."""
+    return tuple(dict.fromkeys([target, *(own.escalated(rule) for rule in rules)]))

@@ -17,6 +17,7 @@ from orchestrator.workflow.pinning import pin
 from orchestrator.workflow.problems import MOST_PROBLEMS, Problems
 from orchestrator.workflow.reader import Draft, read_workflow
 from orchestrator.workflow.reading import Reading, circle
+from orchestrator.workflow.shapes import as_schema
 from orchestrator.workflow.signatures import Signature, of_workflow
 from orchestrator.workflow.step_draft import StepDraft
 from orchestrator.workflow.yaml_nodes import Scalar, read_yaml
@@ -29,13 +30,15 @@ DEEPEST = 8
 class Loaded:
     """A sound workflow; `height` counts the workflows below each other, this one included.
 
-    `asks` names a step that asks a person, in it or below it; empty where none does.
+    `asks` names a step that asks a person, in it or below it, `pauses` what pauses on its budget below it; empty where
+    nothing does.
     """
 
     workflow: Workflow
     signature: Signature
     height: int
     asks: str
+    pauses: str
 
 
 @dataclass(slots=True)
@@ -73,6 +76,7 @@ class Loading:
         return Loaded(
             workflow, of_workflow(workflow.name, draft.inputs, checked.gives),
             height=1 + max((below.height for below in callees), default=0), asks=_asks(workflow, callees),
+            pauses=_pauses(workflow, callees),
         )  # fmt: skip
 
     def _callees(self, reading: Reading, draft: Draft) -> list[Loaded]:
@@ -119,8 +123,26 @@ def _join(reading: Reading, step: StepDraft, callee: Loaded) -> None:
     if budget is not None and not step.exceeds:
         word = OnExceed.FAIL if step.scope.ending else theirs.on_exceed if theirs else OnExceed.PAUSE
         step.values["budget"] = replace(budget, on_exceed=word)
-    if step.scope.ending and callee.asks and step.callee is not None:
-        reading.problems.at(step.callee, f"{NO_PEOPLE}, and {callee.asks} asks one")
+    elif budget is None and theirs is not None and step.scope.ending:
+        step.values["budget"] = replace(theirs, on_exceed=OnExceed.FAIL)
+    if step.hands_over and callee.signature.gives is not None and "output" not in step.values:
+        step.values["form"] = as_schema(callee.signature.gives)
+    if step.scope.ending and step.callee is not None:
+        if callee.asks:
+            reading.problems.at(step.callee, f"{NO_PEOPLE}, and {callee.asks} asks one")
+        elif callee.pauses:
+            reading.problems.at(step.callee, f"{NO_PEOPLE}, and {callee.pauses} pauses on its budget")
+
+
+def _pauses(workflow: Workflow, callees: list[Loaded]) -> str:
+    """A workflow below that one which waits for a person once its budget is used up."""
+    below = {callee.workflow.sha256: callee.workflow for callee in callees}
+    for step in workflow.all_steps.values():
+        if step.uses is not None:
+            own = step.budget or below[step.uses.sha256].budget
+            if own is not None and own.on_exceed is OnExceed.PAUSE:
+                return f"workflow '{step.uses.name}'"
+    return next((callee.pauses for callee in callees if callee.pauses), "")
 
 
 def _asks(workflow: Workflow, callees: list[Loaded]) -> str:

@@ -93,6 +93,7 @@ class StepSpec(Pinned):
         repeat: not together with `foreach`.
         uses, budget: of `kind: workflow`; `budget` bounds each child run.
         assignee, expires: of `kind: human`; `assignee` is a template.
+        form: what a person who takes over is asked for, where `output` does not say it.
         needs: steps that must have settled first, with the outcomes that let this step start; inferred and explicit.
         refs: the steps whose output, status or error any expression of this step reads.
         payloads: those of `refs` whose output or error is read, so whose payload must be loaded.
@@ -124,6 +125,7 @@ class StepSpec(Pinned):
     budget: Budget | None = None
     assignee: str | None = None
     expires: ExpiresSpec | None = None
+    form: dict[str, Any] | None = None
     validators: tuple[ValidatorSpec, ...] = ()
     on_invalid: tuple[Remedy, ...] = ()
     retry: RetryPolicy = RetryPolicy()
@@ -188,6 +190,13 @@ class Workflow(Pinned):
     def all_steps(self) -> Mapping[str, StepSpec]:
         """The steps, then those of `finally`."""
         return {**self.steps, **self.finally_}
+
+    @cached_property
+    def excused(self) -> frozenset[str]:
+        """Steps whose failure a dependant accepts, so that it does not fail the run."""
+        return frozenset(
+            needed for spec in self.steps.values() for needed, allowed in spec.needs.items() if "failed" in allowed
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, as it is stored with the run."""

@@ -118,6 +118,26 @@ def either(one: Shape | None, other: Shape | None) -> Shape | None:
     return of_kind(*sorted(one.kinds | other.kinds))
 
 
+def as_schema(shape: Shape | None, depth: int = 0) -> dict[str, Any]:
+    """A JSON Schema that says what is known of a shape, and points nowhere."""
+    shape = shape and shape.resolved()
+    if shape is None or depth > DEEPEST:
+        return {}
+    plain = {key: shape.schema[key] for key in ("enum", "const") if key in shape.schema}
+    if plain or not shape.kinds:
+        return plain
+    schema: dict[str, Any] = {"type": sorted(shape.kinds) if len(shape.kinds) > 1 else next(iter(shape.kinds))}
+    if shape.kinds == {"object"} and shape.plain and "properties" in shape.schema:
+        names = shape.schema["properties"]
+        schema["properties"] = {name: as_schema(shape.at(name), depth + 1) for name in names}
+        schema["required"] = list(shape.schema.get("required", ()))
+        if shape.fields is not None:
+            schema["additionalProperties"] = False
+    if shape.kinds == {"array"} and shape.items is not None:
+        schema["items"] = as_schema(shape.items, depth + 1)
+    return schema
+
+
 def broad(kinds: Iterable[str]) -> frozenset[str]:
     """Types with all numbers as one, because JSON does not tell 1 from 1.0."""
     return frozenset("number" if kind == "integer" else kind for kind in kinds)

@@ -113,7 +113,7 @@ class StepCost:
                 return unknown
             dearest = max(calls, key=lambda call: call.value or 0.0)
             more = max((call.more for call in calls), key=len)
-            total = total.plus(replace(dearest, more=more).times(rung.rounds * self.ladder.tries, ""))
+            total = total.plus(replace(dearest, more=more).times(rung.rounds * self.ladder.tries_on(rung), ""))
             sources |= dict.fromkeys(call.source for call in calls if call.value or call.more)
         if not self._has_price():
             return Figure(None, "a worker's own model calls have no limit here")

@@ -32,6 +32,7 @@ class StepDraft:
         checked: those of `uses` that are sound.
         signature: of what carries it out, None where that is not known.
         callee: the path that `uses` names.
+        hands_over: whether a person may take it over.
         exceeds: whether its `budget` says what happens once it is used up.
         with_node, again: `with`, and what `repeat` puts over it.
         place: where a mistake of the whole step is noted.
@@ -47,6 +48,7 @@ class StepDraft:
     needs: Needs = field(default_factory=dict)
     signature: Signature | None = None
     callee: Scalar | None = None
+    hands_over: bool = False
     exceeds: bool = False
     with_node: Mapping | None = None
     again: Mapping | None = None

@@ -31,6 +31,15 @@ INSTEAD = {
 """What to write in place of a key of another kind."""
 
 
+TEXT_ALONE = {
+    "type": "object",
+    "required": ["text"],
+    "properties": {"text": {"type": "string"}},
+    "additionalProperties": False,
+}
+"""What an agent without `output` gives."""
+
+
 def read_step(reading: Reading, key: Scalar, node: Node, defaults: Defaults, scope: Scope) -> StepDraft:
     """Read a step; every mistake in it is noted. `scope` is what all of its expressions see."""
     draft = StepDraft(key.text, key, scope, place=node)
@@ -50,7 +59,7 @@ def _read(reading: Reading, draft: StepDraft, mapping: Mapping, kind: str, defau
     draft.values.update(id=draft.id, kind=kind, line=draft.key.line + 1)
     read_foreach(step)
     READERS[kind](step)
-    _remedies(step, _handover(step, kind))
+    _remedies(step, kind)
     _plain(step)
     if "pool" in KINDS[kind]:
         read_claim(step)
@@ -82,22 +91,28 @@ def _handover(step: StepReading, kind: str) -> Handover:
     return Handover(model, NO_PEOPLE if step.scope.ending else "")
 
 
-def _remedies(step: StepReading, handover: Handover) -> None:
+def _remedies(step: StepReading, kind: str) -> None:
     """`on_invalid` and `on_error`."""
+    handover = _handover(step, kind)
     if (node := step.fields.node("on_invalid")) is not None:
         step.values["on_invalid"] = read_on_invalid(step.reading, node, handover)
     if (node := step.fields.node("on_error")) is not None:
         step.values["on_error"] = read_on_error(step.reading, step.uses, node, step.scope, handover)
     ways = (*step.values.get("on_invalid", ()), *step.values.get("on_error", ()))
     if any(way.worker == HUMAN_WORKER for way in ways):
-        _promise(step)
+        _promise(step, kind)
 
 
-def _promise(step: StepReading) -> None:
+def _promise(step: StepReading, kind: str) -> None:
     """A person who takes over is asked for what the worker promises, unless the step says itself what it needs."""
+    step.draft.hands_over = True
+    if "output" in step.fields:
+        return
     gives = step.draft.signature.gives if step.draft.signature else None
-    if gives is not None and "output" not in step.fields:
+    if gives is not None:
         step.values["output"] = dict(gives.schema)
+    elif kind == "agent":
+        step.values["form"] = TEXT_ALONE
 
 
 def _plain(step: StepReading) -> None:

@@ -96,7 +96,9 @@ class StepTime:
                 return unknown
             sources |= dict.fromkeys(limit.source for limit in limits)
             slowest = max((limit.value or 0.0 for limit in limits), default=0.0)
-            seconds += rung.rounds * (slowest * self.ladder.tries + waits_of(self.spec.retry)) if limits else 0.0
+            tries = self.ladder.tries_on(rung)
+            waits = waits_of(self.spec.retry) if tries > 1 else 0.0
+            seconds += rung.rounds * (slowest * tries + waits) if limits else 0.0
         judging = self._judging()
         if judging.value is None:
             return judging

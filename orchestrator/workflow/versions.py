@@ -13,7 +13,7 @@ UNVERSIONED = "0"
 """The version of a workflow that gives none."""
 
 MOVING_SUFFIX = "-dev"
-DERIVED = frozenset({"line", "sha256", "refs", "payloads", "output_refs"})
+DERIVED = frozenset({"line", "sha256", "refs", "payloads", "output_refs", "form"})
 """Keys of a definition that no person wrote, or that stand for the whole."""
 
 IN_FILE = {"validators": "validate", "with_": "with", "finally_": "finally"}

@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 from orchestrator.cli import application
 
 COMMANDS = {
-    "db": {"migrate", "status"},
+    "db": {"migrate", "prune", "status"},
     "doctor": set(),
     "init": set(),
     "models": {"list", "pull"},
     "plan": set(),
     "run": set(),
-    "runs": {"answer", "cancel", "list", "show"},
+    "runs": {"answer", "cancel", "fork", "history", "list", "retry", "show"},
     "supervisor": set(),
     "trace": set(),
     "validate": set(),

@@ -15,6 +15,7 @@ PUBLIC = [
     "Context",
     "Depends",
     "Invalid",
+    "Moment",
     "Orchestrator",
     "OrchestratorError",
     "Question",

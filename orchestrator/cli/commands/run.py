@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,14 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator.cli import loop
-from orchestrator.cli.failures import FAILED, INTERRUPTED, SUCCEEDED
+from orchestrator.cli.failures import SUCCEEDED
 from orchestrator.cli.inputs import gather_inputs
 from orchestrator.cli.invocation import Invocation, read_registry, read_workflow
+from orchestrator.cli.watching import Watch
 
 if TYPE_CHECKING:
-    from orchestrator.cli.following import Followed
-    from orchestrator.cli.progress_view import ProgressView
-    from orchestrator.client import RunHandle
     from orchestrator.settings import Settings
     from orchestrator.workflow import Workflow
 
@@ -89,54 +86,8 @@ async def execute(invocation: Invocation, request: Request) -> int:
             priority=request.priority,
             idempotency_key=request.idempotency_key,
         )
+        watch = Watch(handle, request.workflow, request.tenant, request.as_json)
         if request.detach:
-            _print_submitted(handle, request.as_json)
+            watch.print_begun()
             return SUCCEEDED
-        return await _follow(handle, request)
-
-
-def _print_submitted(handle: RunHandle, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps({"run_id": str(handle.id), "status": "queued"}))
-        return
-    typer.echo(str(handle.id))
-    typer.echo("it runs as soon as a supervisor and the workers' pools are served", err=True)
-
-
-async def _follow(handle: RunHandle, request: Request) -> int:
-    from orchestrator.cli.consoles import stderr_console
-    from orchestrator.cli.following import Follower
-
-    followed = await Follower(handle, _view(handle, request), stderr_console(), request.tenant).follow()
-    if followed.result is None:
-        return INTERRUPTED
-    await _print_end(handle, followed, request)
-    if followed.interrupted:
-        return INTERRUPTED
-    return SUCCEEDED if followed.result.status == "succeeded" else FAILED
-
-
-def _view(handle: RunHandle, request: Request) -> ProgressView:
-    from orchestrator.cli.consoles import stderr_console
-    from orchestrator.cli.progress_view import LiveView, PlainView, SilentView
-
-    if request.as_json:
-        return SilentView()
-    console = stderr_console()
-    title = f"{request.workflow.name} {request.workflow.version} · run {handle.id}"
-    if console.is_terminal:
-        return LiveView(console, title=title, steps=list(request.workflow.all_steps), tenant=request.tenant)
-    console.print(title, markup=False, soft_wrap=True)
-    return PlainView(console, request.tenant)
-
-
-async def _print_end(handle: RunHandle, followed: Followed, request: Request) -> None:
-    from orchestrator.cli.consoles import stdout_console
-    from orchestrator.cli.summary import print_summary, result_json
-
-    assert followed.result is not None
-    trace = await handle.trace()
-    if request.as_json:
-        typer.echo(json.dumps(result_json(followed.result, trace), ensure_ascii=False))
-    else:
-        print_summary(stdout_console(), followed.result, trace, request.tenant)
+        return await watch.follow()

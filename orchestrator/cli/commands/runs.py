@@ -1,28 +1,37 @@
-"""`orchestrator runs`: list runs, show how one stands, cancel one; to answer what it asks, see `answer.py`."""
+"""`orchestrator runs`: list runs, show how one stands, cancel one; the group's other commands have their own files."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
 import json
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestrator.cli.commands.answer import answer
+from orchestrator.cli.commands.forks import fork, retry
+from orchestrator.cli.commands.history import history
+from orchestrator.cli.event_lines import fork_text
 from orchestrator.cli.failures import FAILED, SUCCEEDED
 from orchestrator.cli.invocation import Invocation
+from orchestrator.cli.quantities import duration_text
 from orchestrator.domain.identity import sha_label
 from orchestrator.domain.run import FINAL, RunStatus
+from orchestrator.errors import InputError
 
 if TYPE_CHECKING:
     from orchestrator.client import RunResult, RunTrace
     from orchestrator.store.questions import Question
     from orchestrator.store.runs import RunRow
 
-group = typer.Typer(help="List, show, answer and cancel runs.", invoke_without_command=True)
+group = typer.Typer(help="List, show, answer, cancel, fork and retry runs.", invoke_without_command=True)
 
 group.command("answer")(answer)
+group.command("fork")(fork)
+group.command("retry")(retry)
+group.command("history")(history)
 
 RunArgument = Annotated[str, typer.Argument(help="A run's id, or the beginning of it.", metavar="RUN")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -39,7 +48,7 @@ class Whose:
 
 @group.callback()
 def default(context: typer.Context) -> None:
-    """List, show, answer and cancel runs."""
+    """List, show, answer, cancel, fork and retry runs."""
     if context.invoked_subcommand is None:
         list_runs(context)
 
@@ -52,6 +61,10 @@ def list_runs(
     tenant: Annotated[str | None, typer.Option("--tenant", help="Whose runs; the project's own by default.")] = None,
     all_tenants: Annotated[bool, typer.Option("--all-tenants", help="The runs of everybody.")] = False,
     children: Annotated[bool, typer.Option("--children", help="Also runs that a step of another run began.")] = False,
+    dead: Annotated[
+        bool,
+        typer.Option("--dead", help="Only runs, wherever they began, that failed by a step whose tries are used up."),
+    ] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
@@ -59,12 +72,15 @@ def list_runs(
     invocation: Invocation = context.obj
     invocation.log()
     whose = Whose(tenant, all_tenants)
-    found = asyncio.run(_list(invocation, whose, status, limit, children=children))
+    if dead and status not in {None, RunStatus.FAILED}:
+        raise InputError(f"--dead lists failed runs, and --status asks for {status} ones", remedy="leave one out")
+    found = asyncio.run(_list(invocation, whose, status, limit, children=children, dead=dead))
     if as_json:
         typer.echo(json.dumps([_run_json(run) for run in found], default=str, ensure_ascii=False))
         return
     if not found:
-        typer.echo("no runs" + (f" with status {status.value}" if status else ""), err=True)
+        which = " with a dead letter" if dead else f" with status {status.value}" if status else ""
+        typer.echo(f"no runs{which}", err=True)
         return
     from orchestrator.cli.consoles import stdout_console
     from orchestrator.cli.tables import runs_table
@@ -73,13 +89,13 @@ def list_runs(
 
 
 async def _list(
-    invocation: Invocation, whose: Whose, status: RunStatus | None, limit: int, *, children: bool
+    invocation: Invocation, whose: Whose, status: RunStatus | None, limit: int, *, children: bool, dead: bool
 ) -> list[RunRow]:
     from orchestrator.client import ALL_TENANTS
 
     async with invocation.client() as app:
         tenant = ALL_TENANTS if whose.everybody else whose.tenant
-        return await app.list_runs(tenant=tenant, status=status, limit=limit, children=children)
+        return await app.list_runs(tenant=tenant, status=status, limit=limit, children=children, dead=dead)
 
 
 def _run_json(run: RunRow) -> dict[str, Any]:
@@ -151,6 +167,8 @@ def _print_run(found: Shown, tenant: str | None) -> None:
     console.print(f"{label} · tenant {run.tenant} · submitted {time_text(run.created_at)}", markup=False)
     if run.parent_run is not None:
         console.print(f"began by step {run.parent_step} of run {run.parent_run}", markup=False, soft_wrap=True)
+    if run.fork is not None:
+        console.print(fork_text(run.forked_from, run.fork), markup=False, soft_wrap=True)
     console.print()
     if found.result is not None:
         print_summary(console, found.result, found.trace, tenant)
@@ -175,6 +193,7 @@ def cancel(
 async def _cancel(invocation: Invocation, run_id: str, tenant: str | None, wait: float) -> int:
     async with invocation.client() as app:
         handle = await app.handle(run_id, tenant=tenant)
+        begun = time.monotonic()
         await handle.cancel()
         try:
             result = await handle.result(timeout=wait)
@@ -185,5 +204,5 @@ async def _cancel(invocation: Invocation, run_id: str, tenant: str | None, wait:
                 err=True,
             )
             return FAILED if wait else SUCCEEDED
-    typer.echo(f"run {handle.id} {result.status}")
+    typer.echo(f"run {handle.id} {result.status}, confirmed after {duration_text(time.monotonic() - begun)}")
     return SUCCEEDED

@@ -24,6 +24,7 @@ CREATE TABLE blobs (
     put_at  timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant, sha256)
 );
+CREATE INDEX blobs_by_age ON blobs USING brin (put_at);
 
 CREATE TABLE processes (
     id            uuid PRIMARY KEY,
@@ -52,6 +53,8 @@ CREATE TABLE runs (
     parent_run       uuid REFERENCES runs (id),
     parent_step      text,
     budget           jsonb,
+    forked_from      uuid,
+    fork             jsonb,
     owner            uuid,
     epoch            bigint NOT NULL DEFAULT 0,
     parked           boolean NOT NULL DEFAULT false,
@@ -69,6 +72,7 @@ CREATE INDEX runs_by_tenant ON runs (tenant, created_at DESC);
 CREATE INDEX runs_by_workflow ON runs (tenant, workflow, created_at DESC);
 CREATE INDEX runs_by_parent ON runs (parent_run) WHERE parent_run IS NOT NULL;
 CREATE INDEX runs_unfinished ON runs (owner) WHERE finished_at IS NULL;
+CREATE INDEX runs_by_source ON runs (forked_from) WHERE forked_from IS NOT NULL;
 
 CREATE TABLE steps (
     run_id         uuid NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
@@ -87,10 +91,13 @@ CREATE TABLE steps (
     attempts       integer NOT NULL DEFAULT 0,
     output         bytea,
     error          jsonb,
+    dead           boolean NOT NULL DEFAULT false,
+    reused_from    uuid,
     started_at     timestamptz,
     finished_at    timestamptz,
     PRIMARY KEY (run_id, step)
 );
+CREATE INDEX steps_dead ON steps (run_id) WHERE dead;
 
 CREATE TABLE attempts (
     id               uuid PRIMARY KEY,

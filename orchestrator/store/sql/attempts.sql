@@ -82,9 +82,10 @@ WITH given AS (
     SET superseded = true, input_tokens = given.input_tokens, output_tokens = given.output_tokens,
         cost_usd = given.cost_usd, model_calls = given.model_calls
     FROM given
-    WHERE a.id = given.id AND a.token = given.token
+    WHERE a.id = given.id AND a.token = given.token AND NOT a.superseded
       AND NOT EXISTS (SELECT FROM held WHERE held.id = given.id)
       AND NOT EXISTS (SELECT FROM repeated WHERE repeated.id = given.id)
+    RETURNING a.id, a.run_id
 ), blob AS (
     INSERT INTO blobs (tenant, sha256, size, data)
     SELECT DISTINCT ON (held.tenant, new.sha256) held.tenant, new.sha256, length(new.data), new.data
@@ -97,9 +98,15 @@ WITH given AS (
     ORDER BY held.tenant, new.sha256
     ON CONFLICT (tenant, sha256) DO UPDATE SET put_at = now()
 ), told AS (
-    INSERT INTO inbox (run_id, kind, attempt_id)
-    SELECT run_id, 'outcome', id FROM held
-    WHERE (SELECT r.finished_at IS NULL FROM runs r WHERE r.id = held.run_id)
+    -- What came too late is not used, but what it cost is charged to the run's budget.
+    INSERT INTO inbox (run_id, kind, attempt_id, payload)
+    SELECT ended.run_id, 'outcome', ended.id, ended.payload
+    FROM (
+        SELECT id, run_id, NULL::jsonb AS payload FROM held
+        UNION ALL
+        SELECT id, run_id, '{"late": true}' FROM late
+    ) AS ended
+    WHERE (SELECT r.finished_at IS NULL FROM runs r WHERE r.id = ended.run_id)
 ), noted AS (
     INSERT INTO events (run_id, tenant, kind, step, item, attempt_id, data, key)
     SELECT e.*
@@ -190,7 +197,7 @@ WITH open AS (
 )
 SELECT process, run_id FROM cancelled WHERE status = 'running' AND process IS NOT NULL
 UNION
-SELECT owner, id FROM children WHERE owner IS NOT NULL;
+SELECT owner, id FROM children;
 
 -- name: list_attempts
 SELECT * FROM attempts WHERE run_id = $1 AND tenant = $2 ORDER BY step, item, number, purpose DESC, validator;
@@ -227,4 +234,4 @@ WITH ended AS (
         'output_tokens', output_tokens, 'cost_usd', cost_usd, 'error', error)
     FROM ended
 )
-SELECT r.owner, r.id AS run_id FROM runs r WHERE r.id = (SELECT run_id FROM ended) AND r.owner IS NOT NULL;
+SELECT r.owner, r.id AS run_id FROM runs r WHERE r.id = (SELECT run_id FROM ended) AND r.finished_at IS NULL;

@@ -1,8 +1,8 @@
 -- name: step_history
--- `runs_by_workflow` gives the newest runs; everything else is read by run.
+-- `runs_by_workflow` gives the newest runs; everything else is read by run. Forks have not done all of their steps.
 WITH recent AS (
     SELECT id FROM runs
-    WHERE tenant = $1 AND workflow = $2 AND status = 'succeeded'
+    WHERE tenant = $1 AND workflow = $2 AND status = 'succeeded' AND forked_from IS NULL
     ORDER BY created_at DESC
     LIMIT $3
 )

@@ -2,14 +2,18 @@
 INSERT INTO processes (id, kind, host, pid, pools) VALUES ($1, $2, $3, $4, $5);
 
 -- name: beat
-UPDATE processes SET heartbeat_at = clock_timestamp() WHERE id = $1 RETURNING id;
+-- Not waiting for the disk: one that stalls must not make everybody look dead, and a heartbeat that a crash of the server
+-- takes along is followed by another.
+UPDATE processes SET heartbeat_at = clock_timestamp() WHERE id = $1
+RETURNING id, set_config('synchronous_commit', 'off', true);
 
 -- name: bury_processes
--- $1 these processes, or $2 those that have been silent for so many seconds. Ending their leases leaves it to
--- `expire_leases` to declare their attempts lost.
+-- $1 these processes, or those that have been silent for so many seconds: $3 for workers, $2 for others. Ending their
+-- leases leaves it to `expire_leases` to declare their attempts lost.
 WITH silent AS (
     SELECT id FROM processes
-    WHERE id = ANY ($1::uuid[]) OR heartbeat_at < clock_timestamp() - make_interval(secs => $2)
+    WHERE id = ANY ($1::uuid[])
+       OR heartbeat_at < clock_timestamp() - make_interval(secs => CASE kind WHEN 'worker' THEN $3::float8 ELSE $2 END)
     ORDER BY id
     FOR UPDATE SKIP LOCKED
 ), dead AS (
@@ -23,6 +27,12 @@ WITH silent AS (
     UPDATE attempts a SET lease_until = now() - interval '1 microsecond' FROM held WHERE a.id = held.id
 )
 SELECT id FROM dead;
+
+-- name: next_silence
+-- Seconds until the supervisor that was heard of longest ago has been silent for $1; the table has a row a process.
+SELECT extract(epoch FROM min(heartbeat_at) - clock_timestamp())::float8 + $1::float8
+FROM processes
+WHERE kind = 'supervisor';
 
 -- name: list_processes
 SELECT * FROM processes ORDER BY started_at;

@@ -1,6 +1,6 @@
 -- name: open_questions
 -- $1 tenant, $2 a run (then the runs below it count, too) or NULL for all, $3 the worker that stands for a person, $4 how
--- many at the most, $5 the kind of the event that says why a run is paused. The partial index `attempts_waiting` holds the
+-- many at the most, $5 the kind of the event that says why a run is paused, $6 and $7 a step and an item, or NULL. The partial index `attempts_waiting` holds the
 -- few attempts that wait, `runs_unfinished` the few runs that may be paused.
 WITH RECURSIVE family AS (
     SELECT id FROM runs WHERE id = $2 AND tenant = $1
@@ -13,6 +13,7 @@ WITH RECURSIVE family AS (
     LEFT JOIN blobs b ON b.tenant = a.tenant AND b.sha256 = a.input
     WHERE a.status = 'waiting' AND a.worker = $3 AND a.tenant = $1 AND NOT a.cancel_requested
       AND ($2::uuid IS NULL OR a.run_id = ANY (ARRAY(SELECT id FROM family)))
+      AND ($6::text IS NULL OR a.step = $6) AND ($7::int IS NULL OR a.item = $7)
 ), paused AS (
     SELECT r.id, '', -1, NULL::uuid, 1, coalesce(why.at, r.created_at), NULL::jsonb, NULL::bytea,
            coalesce(why.data, '{}')
@@ -23,7 +24,7 @@ WITH RECURSIVE family AS (
         ORDER BY e.xact DESC, e.id DESC
         LIMIT 1
     ) AS why ON true
-    WHERE r.status = 'paused' AND r.finished_at IS NULL AND r.tenant = $1
+    WHERE r.status = 'paused' AND r.finished_at IS NULL AND r.tenant = $1 AND coalesce($6, '') = '' AND $7 IS NULL
       AND ($2::uuid IS NULL OR r.id = ANY (ARRAY(SELECT id FROM family)))
       AND NOT EXISTS (SELECT FROM inbox i WHERE i.run_id = r.id AND i.kind = 'answer')
 )
@@ -42,6 +43,7 @@ WITH held AS (
     UPDATE attempts a
     SET status = 'succeeded', output = $4, claimed_at = coalesce(a.claimed_at, now()), finished_at = clock_timestamp()
     WHERE a.id = $1 AND a.tenant = $2 AND a.worker = $3 AND a.status = 'waiting' AND NOT a.cancel_requested
+      AND coalesce((a.options ->> 'expires_at')::float8, 'infinity') > extract(epoch FROM clock_timestamp())
       AND (SELECT r.finished_at IS NULL FROM runs r WHERE r.id = a.run_id)
     RETURNING a.id, a.run_id, a.tenant, a.step, a.item
 ), blob AS (
@@ -84,7 +86,7 @@ SELECT 1 FROM told;
 -- What became of the last question that the step $3 (and its item $4, unless NULL) of a run asked; $5 as above, $6 the
 -- kind of the event that says who answered it.
 SELECT r.status AS run_status, r.finished_at IS NOT NULL AS ended, a.status, a.finished_at, a.cancel_requested,
-       a.error ->> 'code' AS code, e.data ->> 'by' AS by
+       coalesce((a.options ->> 'expires_at')::float8 <= extract(epoch FROM clock_timestamp()), false) AS expired, e.data ->> 'by' AS by
 FROM runs r
 LEFT JOIN LATERAL (
     SELECT * FROM attempts

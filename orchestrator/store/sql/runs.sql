@@ -10,19 +10,20 @@ SELECT 1 FROM workflows WHERE sha256 = $1;
 SELECT definition FROM workflows WHERE sha256 = $1;
 
 -- name: last_submitted_workflow
--- The index `runs_by_workflow` begins with the newest run; children are submitted by their parents, not by the tenant.
+-- The index `runs_by_workflow` begins with the newest run; children are submitted by their parents, not by the tenant,
+-- and a fork keeps the definition of its source.
 SELECT w.definition
 FROM runs r
 JOIN workflows w ON w.sha256 = r.workflow_sha256
-WHERE r.tenant = $1 AND r.workflow = $2 AND r.parent_run IS NULL
+WHERE r.tenant = $1 AND r.workflow = $2 AND r.parent_run IS NULL AND r.forked_from IS NULL
 ORDER BY r.created_at DESC, r.id DESC
 LIMIT 1;
 
 -- name: insert_run
 -- A second insert with the same idempotency key waits for the first one's transaction, then does nothing.
 INSERT INTO runs (id, tenant, workflow_sha256, workflow, version, inputs, priority,
-                  idempotency_key, parent_run, parent_step, budget, traceparent)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                  idempotency_key, parent_run, parent_step, budget, forked_from, fork, traceparent)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT DO NOTHING
 RETURNING id;
 

@@ -40,40 +40,40 @@ WITH owned AS MATERIALIZED (
     ON CONFLICT DO NOTHING
 ), stand AS (
     INSERT INTO steps (run_id, tenant, step, position, kind, worker, pool, status, reason, items_total, items_done,
-                       items_failed, attempts, output, error, started_at, finished_at)
+                       items_failed, attempts, output, error, dead, reused_from, started_at, finished_at)
     SELECT owned.id, owned.tenant, step, position, kind, worker, pool, status, reason, items_total, items_done,
-           items_failed, attempts, output, error, to_timestamp(started_at), to_timestamp(finished_at)
+           items_failed, attempts, output, error, dead, reused_from, to_timestamp(started_at), to_timestamp(finished_at)
     FROM owned
     JOIN unnest($25::uuid[], $26::text[], $27::int[], $28::text[], $29::text[], $30::text[], $31::text[], $32::text[],
-                $33::int[], $34::int[], $35::int[], $36::int[], $37::bytea[], $38::jsonb[], $39::float8[],
-                $40::float8[])
+                $33::int[], $34::int[], $35::int[], $36::int[], $37::bytea[], $38::jsonb[], $39::boolean[],
+                $40::uuid[], $41::float8[], $42::float8[])
          AS new (run_id, step, position, kind, worker, pool, status, reason, items_total, items_done,
-                 items_failed, attempts, output, error, started_at, finished_at) ON new.run_id = owned.id
+                 items_failed, attempts, output, error, dead, reused_from, started_at, finished_at) ON new.run_id = owned.id
     ON CONFLICT (run_id, step) DO UPDATE SET
         position = excluded.position, kind = excluded.kind, worker = excluded.worker, pool = excluded.pool,
         status = excluded.status, reason = excluded.reason, items_total = excluded.items_total,
         items_done = excluded.items_done, items_failed = excluded.items_failed, attempts = excluded.attempts,
-        output = excluded.output, error = excluded.error,
+        output = excluded.output, error = excluded.error, dead = excluded.dead, reused_from = excluded.reused_from,
         started_at = excluded.started_at, finished_at = excluded.finished_at
 ), judged AS (
     INSERT INTO verdicts (run_id, tenant, attempt_id, validator, passed, score, message, evidence, created_at)
     SELECT owned.id, owned.tenant, attempt_id, validator, passed, score, message, evidence, clock_timestamp()
     FROM owned
-    JOIN unnest($41::uuid[], $42::uuid[], $43::text[], $44::boolean[], $45::float8[], $46::text[], $47::jsonb[])
+    JOIN unnest($43::uuid[], $44::uuid[], $45::text[], $46::boolean[], $47::float8[], $48::text[], $49::jsonb[])
          AS new (run_id, attempt_id, validator, passed, score, message, evidence) ON new.run_id = owned.id
     ON CONFLICT (attempt_id, validator) DO NOTHING
 ), noted AS (
     INSERT INTO events (run_id, tenant, kind, step, item, attempt_id, data, key)
     SELECT new.*
     FROM owned
-    JOIN unnest($48::uuid[], $49::text[], $50::text[], $51::text[], $52::int[], $53::uuid[], $54::jsonb[], $55::text[])
+    JOIN unnest($50::uuid[], $51::text[], $52::text[], $53::text[], $54::int[], $55::uuid[], $56::jsonb[], $57::text[])
          AS new (run_id, tenant, kind, step, item, attempt_id, data, key) ON new.run_id = owned.id
     ON CONFLICT (run_id, key) DO NOTHING
 ), checkpointed AS (
     INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
     SELECT owned.id::text, '', new.checkpoint_id, parent_id, checkpoint::jsonb, metadata::jsonb
     FROM owned
-    JOIN unnest($56::uuid[], $57::text[], $58::text[], $59::text[], $60::text[])
+    JOIN unnest($58::uuid[], $59::text[], $60::text[], $61::text[], $62::text[])
          AS new (run_id, checkpoint_id, parent_id, checkpoint, metadata) ON new.run_id = owned.id
     ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id)
     DO UPDATE SET checkpoint = excluded.checkpoint, metadata = excluded.metadata
@@ -81,14 +81,14 @@ WITH owned AS MATERIALIZED (
     INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, data)
     SELECT owned.id::text, '', channel, version, type, data
     FROM owned
-    JOIN unnest($61::uuid[], $62::text[], $63::text[], $64::text[], $65::bytea[])
+    JOIN unnest($63::uuid[], $64::text[], $65::text[], $66::text[], $67::bytea[])
          AS new (run_id, channel, version, type, data) ON new.run_id = owned.id
     ON CONFLICT DO NOTHING
 ), written AS (
     INSERT INTO checkpoint_writes (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, data)
     SELECT owned.id::text, '', new.checkpoint_id, task_id, task_path, idx, channel, type, data
     FROM owned
-    JOIN unnest($66::uuid[], $67::text[], $68::text[], $69::text[], $70::int[], $71::text[], $72::text[], $73::bytea[])
+    JOIN unnest($68::uuid[], $69::text[], $70::text[], $71::text[], $72::int[], $73::text[], $74::text[], $75::bytea[])
          AS new (run_id, checkpoint_id, task_id, task_path, idx, channel, type, data) ON new.run_id = owned.id
     ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx) DO NOTHING
 )

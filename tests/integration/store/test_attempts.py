@@ -123,7 +123,10 @@ async def test_a_lease_that_ended_makes_the_attempt_lost_and_a_late_result_super
     assert row.error is not None
     assert row.error.error_class == "worker_lost"
     unread = await inbox.read_inbox(scene.database, scene.run_id)
-    assert [entry.settled and entry.settled.outcome.kind for entry in unread] == [OutcomeKind.LOST]
+    seen = [(entry.settled.outcome.kind, entry.usage.cost_usd) for entry in unread if entry.settled]
+    assert seen == [(OutcomeKind.LOST, None), (OutcomeKind.LOST, 0.5)], "what it turned out to cost is told of once"
+    assert not (await scene.settle(claimed, outcome, payload)).held
+    assert len(await inbox.read_inbox(scene.database, scene.run_id)) == 2
     assert await blobs.get_blobs(scene.database, "acme", [payload.ref]) == {}
     read, _ = await events.read_events(scene.database, scene.run_id, tenant="acme")
     assert [stored.event.data["status"] for stored in read] == ["lost"]
@@ -135,7 +138,8 @@ async def test_a_settle_that_races_with_the_sweeper_counts_once(scene: Scene) ->
         settled, _ = await asyncio.gather(scene.succeed(claimed), attempts.expire_leases(scene.database, 10))
         row = await scene.row(claimed)
         assert (row.status, row.superseded) == (("succeeded", False) if settled.held else ("lost", True))
-    assert len(await inbox.read_inbox(scene.database, scene.run_id)) == 20
+    unread = await inbox.read_inbox(scene.database, scene.run_id)
+    assert len({row.attempt_id for row in unread}) == 20
 
 
 async def test_a_stale_token_does_not_count(scene: Scene) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,15 +138,17 @@ def workers_of(scene: dict[str, Scene]) -> list[object]:
 
 
 @asynccontextmanager
-async def opened(database_url: str, folder: Path) -> AsyncIterator[Scene]:
-    """The scene with a supervisor and workers in this process."""
+async def opened(
+    database_url: str, folder: Path, *, pool_size: int = 12, more: Sequence[object] = (), **supervisor: float
+) -> AsyncIterator[Scene]:
+    """The scene with a supervisor, some of whose settings may be given, and workers in this process, `more` besides."""
     holder: dict[str, Scene] = {}
     settings = Settings(
         root=folder,
-        database=DatabaseSettings(url=database_url),
-        supervisor=SupervisorSettings(heartbeat=0.5, dead_after=2.0, sweep=0.3),
+        database=DatabaseSettings(url=database_url, pool_size=pool_size),
+        supervisor=SupervisorSettings.model_validate({"heartbeat": 0.5, "dead_after": 2.0, "sweep": 0.3} | supervisor),
         worker=WorkerSettings(lease=3.0, grace=5.0),
     )
-    async with Orchestrator.open(folder, settings=settings, workers=workers_of(holder)) as app:
+    async with Orchestrator.open(folder, settings=settings, workers=[*workers_of(holder), *more]) as app:
         holder["it"] = Scene(app)
         yield holder["it"]

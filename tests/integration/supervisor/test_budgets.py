@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from orchestrator import Orchestrator, RunHandle
+from orchestrator import Orchestrator, RunHandle, worker
 from orchestrator.settings import DatabaseSettings, Settings
 from orchestrator.testing import ScriptedModel, answer_json
 from tests.integration.supervisor.scene import flow, opened, until
@@ -26,15 +26,25 @@ CHAIN = "".join(
 )
 
 
+@worker("slow.wait")
+async def slowly() -> None:
+    """Take a second and a half."""
+    await asyncio.sleep(1.5)
+
+
 @asynccontextmanager
 async def modelled(
-    database_url: str, folder: Path, calls: int = 3
+    database_url: str, folder: Path, calls: int = 3, last: str = "x"
 ) -> AsyncIterator[tuple[Orchestrator, ScriptedModel]]:
-    """An app whose model answers `calls` times, each call for 1 USD and 1,000,000 tokens."""
-    with ScriptedModel([answer_json({"text": "x"}, input_tokens=1_000_000, output_tokens=0)] * calls) as model:
+    """An app whose model answers `calls` times, and then once more with `last`; each for 1 USD and 1,000,000 tokens."""
+    said = [*["x"] * calls, last]
+    with ScriptedModel(
+        [answer_json({"text": text}, input_tokens=1_000_000, output_tokens=0) for text in said]
+    ) as model:
         tiers = {"small": model.settings(input_price=1.0, output_price=2.0)}
         settings = Settings(root=folder, database=DatabaseSettings(url=database_url), models=tiers)
-        async with Orchestrator.open(folder, settings=settings, environ={"OPENAI_API_KEY": "sk-for-tests"}) as app:
+        environ = {"OPENAI_API_KEY": "sk-for-tests"}
+        async with Orchestrator.open(folder, settings=settings, environ=environ, workers=[slowly]) as app:
             yield app, model
 
 
@@ -137,4 +147,53 @@ async def test_the_wall_time_does_not_run_while_people_are_asked(database_url, t
         await until(handle.questions)
         await asyncio.sleep(2.5)
         await handle.answer(step="ask", value={})
+        assert (await handle.result(timeout=20)).status == "succeeded"
+
+
+async def test_a_child_run_gets_no_more_than_its_parent_has_left(database_url, tmp_path):
+    (tmp_path / "child.yaml").write_text(f"api: orchestrator/v1\nname: child\nsteps:\n{CHAIN}")
+    parent = tmp_path / "parent.yaml"
+    parent.write_text(
+        "api: orchestrator/v1\nname: parent\nbudget: {usd: 1.5, on_exceed: fail}\nsteps:\n"
+        f"{ASK.format(name='before', more='')}  call: {{kind: workflow, uses: ./child.yaml, needs: [before]}}\n"
+    )
+    async with modelled(database_url, tmp_path, calls=4) as (app, model):
+        result = await app.run(parent)
+        assert len(model.requests) == 2
+    assert (result.status, result.error.code, result.cost) == ("failed", "budget_exceeded", 2.0)
+
+
+async def test_a_run_that_was_stopped_is_paused_no_more(database_url, tmp_path):
+    steps = CHAIN + "finally:\n  wait: {kind: worker, worker: slow.wait}\n"
+    async with modelled(database_url, tmp_path) as (app, _):
+        handle = await app.submit(flow(steps, "budget: {usd: 1}"))
+        await paused(handle)
+        await handle.answer(value={"decision": "stop"})
+
+        async def closing() -> bool:
+            rows = {row.step: row.status for row in (await handle.trace()).steps}
+            return rows["wait"] == "running"
+
+        await until(closing)
+        assert (await handle.row()).status == "running"
+        assert await handle.questions() == []
+        await handle.cancel()
+
+
+async def test_the_time_of_a_pause_is_not_that_of_what_it_holds_up(database_url, tmp_path):
+    """The first answer is refused just as the budget is used up: its revision waits until a person has answered."""
+    step = """
+  one:
+    kind: agent
+    model: small
+    prompt: say something
+    output: {type: object, required: [text], properties: {text: {enum: [y]}}}
+    on_invalid: [{do: revise}]
+    timeout: {total: 2s}
+"""
+    async with modelled(database_url, tmp_path, calls=1, last="y") as (app, _):
+        handle = await app.submit(flow(step, "budget: {usd: 1}"))
+        await paused(handle)
+        await asyncio.sleep(2.5)
+        await handle.answer(value={"decision": "continue"})
         assert (await handle.result(timeout=20)).status == "succeeded"

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator import RunHandle
 from orchestrator.domain.identity import RunId
-from orchestrator.errors import Conflict
+from orchestrator.errors import Conflict, InputError
 from tests.integration.supervisor.scene import Scene, opened, until
 
 CHILD = """
@@ -204,3 +204,61 @@ async def test_a_child_that_has_ended_takes_no_cancel(database_url, tmp_path):
         child = await scene.app.handle(str((await handle.trace()).attempts[0].id))
         with pytest.raises(Conflict):
             await child.cancel()
+
+
+async def test_on_error_answers_for_inputs_that_do_not_fit(database_url, tmp_path):
+    steps = """
+  first: {kind: worker, worker: t.loose, with: {number: 7}}
+  call:
+    kind: workflow
+    uses: ./child.yaml
+    with: {text: "${{ steps.first.output.number }}"}
+    on_error: [{if: error.code == "inputs_invalid", do: continue, output: {said: instead}}]
+"""
+    async with opened(database_url, tmp_path) as scene:
+        path = project(tmp_path, steps, "outputs: {said: '${{ steps.call.output.said }}'}")
+        result = await (await scene.app.submit(path)).result(timeout=30)
+    assert (result.status, result.output) == ("succeeded", {"said": "instead"})
+
+
+async def test_a_run_ends_only_after_what_it_called_back(database_url, tmp_path):
+    """The child has a `finally`, so that it takes a while to end after its parent's step has timed out."""
+    tidy = "finally:\n  tidy: {kind: worker, worker: t.wait, with: {seconds: 1, text: tidied}}\n"
+    (tmp_path / "slow.yaml").write_text(CHILD.replace("name: child", "name: slow") + tidy)
+    steps = "  call: {kind: workflow, uses: ./slow.yaml, with: {text: a, seconds: 60}, timeout: {total: 1s}}\n"
+    async with opened(database_url, tmp_path) as scene:
+        handle = await scene.app.submit(project(tmp_path, steps))
+        child = await child_of(scene, handle)
+        result = await handle.result(timeout=30)
+        ended = await child.row()
+        assert (ended.status, scene.calls["tidied"]) == ("cancelled", 1)
+        assert ended.finished_at <= (await handle.row()).finished_at
+    assert (result.status, result.error.code) == ("failed", "total_timeout")
+
+
+async def test_a_person_who_takes_over_a_child_run_is_asked_for_its_outputs(database_url, tmp_path):
+    steps = """
+  call:
+    kind: workflow
+    uses: ./failing.yaml
+    on_error: [{do: escalate, to: human}]
+  other:
+    kind: workflow
+    uses: ./child.yaml
+    with: {text: a}
+    validate: [{expr: output.said == "b"}]
+    on_invalid: [{do: escalate, to: human}]
+"""
+    async with opened(database_url, tmp_path) as scene:
+        handle = await scene.app.submit(project(tmp_path, steps))
+
+        async def asked() -> Any:
+            return [one for one in await handle.questions() if one.step == "other"]
+
+        (question,) = await until(asked)
+        assert question.form["required"] == ["said"] and question.form["additionalProperties"] is False
+        with pytest.raises(InputError):
+            await handle.answer(step="other", value={"sadi": "b"})
+        await handle.answer(step="other", value={"said": "b"})
+        await handle.answer(step="call", value={})
+        assert (await handle.result(timeout=20)).status == "succeeded"

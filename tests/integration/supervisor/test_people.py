@@ -189,3 +189,15 @@ async def test_of_two_answers_one_counts(database_url, tmp_path):
         assert len(refused) == 1
         counted = "reject" if said[0] in refused else "approve"
         assert (await handle.result(timeout=20)).output == {"decision": counted}
+
+
+async def test_the_question_of_one_item_is_found_among_many(database_url, tmp_path):
+    steps = f"""
+  ask: {{kind: human, foreach: {{items: "${{{{ inputs.all }}}}", as: n}}, form: {FORM}}}
+"""
+    async with opened(database_url, tmp_path) as scene:
+        handle = await scene.app.submit(flow(steps, "inputs: {all: {type: array}}"), {"all": list(range(1_010))})
+        await until(handle.questions)
+        await handle.answer(step="ask", item=1_005, value={"decision": "approve"})
+        await handle.cancel()
+        assert (await handle.result(timeout=30)).status == "cancelled"

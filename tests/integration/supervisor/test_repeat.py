@@ -68,3 +68,31 @@ async def test_an_until_that_does_not_evaluate_fails(database_url, tmp_path, unt
     async with opened(database_url, tmp_path) as scene:
         result, _ = await scene.run(steps)
     assert (result.status, result.error.code) == ("failed", "expression_error")
+
+
+async def test_what_on_error_gives_ends_the_step(database_url, tmp_path):
+    steps = """
+  grow:
+    kind: worker
+    worker: t.flaky
+    with: {failures: 9, error: duplicate}
+    repeat: {until: output.text == "never", max: 4}
+    on_error: [{if: error.code == "duplicate", do: continue, output: {text: existing}}]
+"""
+    async with opened(database_url, tmp_path) as scene:
+        result, trace = await scene.run(steps, head=HEAD)
+    assert (result.status, result.output, len(trace.attempts)) == ("succeeded", {"said": "existing"}, 1)
+
+
+async def test_on_error_answers_an_until_that_does_not_evaluate(database_url, tmp_path):
+    steps = """
+  grow:
+    kind: worker
+    worker: t.loose
+    with: {}
+    repeat: {until: output.missing, max: 2}
+    on_error: [{if: error.code == "expression_error", do: continue, output: {text: so be it}}]
+"""
+    async with opened(database_url, tmp_path) as scene:
+        result, _ = await scene.run(steps, head=HEAD)
+    assert (result.status, result.output) == ("succeeded", {"said": "so be it"})

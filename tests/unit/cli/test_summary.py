@@ -105,7 +105,7 @@ def test_the_json_has_every_field_that_machines_are_promised() -> None:
     data = result_json(result_of("failed", error=LIMIT), failed_trace())
     assert set(data) == {
         "run_id", "status", "output", "error", "cost_usd", "input_tokens", "output_tokens", "duration_s", "steps",
-        "children",
+        "children", "forked_from", "fork",
     }  # fmt: skip
     assert data["error"] == {
         "code": "rate_limited",

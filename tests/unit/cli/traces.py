@@ -34,6 +34,8 @@ def run_row(**changes: object) -> RunRow:
         "parent_run": None,
         "parent_step": None,
         "budget": None,
+        "forked_from": None,
+        "fork": None,
         "owner": None,
         "epoch": 1,
         "parked": False,

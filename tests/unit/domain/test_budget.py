@@ -42,12 +42,12 @@ def test_a_budget_comes_back_from_json(budget: Budget):
 
 
 @given(BUDGETS, SPENT)
-def test_going_on_raises_what_is_used_up_by_its_first_amount(budget: Budget, spent: Spent):
+def test_going_on_raises_what_is_used_up_by_as_many_first_amounts_as_it_takes(budget: Budget, spent: Spent):
     account = Account.of(budget).continued(spent, Budget())
     for name in ("usd", "tokens", "wall"):
         first, now, used = getattr(budget, name), getattr(account.budget, name), getattr(spent, name)
-        assert now == (None if first is None else first * 2 if used >= first else first)
-    assert not account.paused
+        assert now == (None if first is None else first * (used // first + 1))
+    assert not account.paused and not exceeded(account.budget, spent)
 
 
 def test_a_person_may_say_how_much_more():

@@ -54,9 +54,9 @@ CASES = {
         [("first", 1, (SMALL,)), ("escalate", 1, (RULES,)), ("revise", 3, (RULES,))],
         15,
     ),
-    "a worker keeps no model": (
+    "another model is the step's own agent again": (
         {"on_invalid": (Remedy(ESCALATE, 1, **TO_RULES), Remedy(ESCALATE, 1, **TO_LARGE))},
-        [("first", 1, (SMALL,)), ("escalate", 1, (RULES,)), ("escalate", 1, (RULES,))],
+        [("first", 1, (SMALL,)), ("escalate", 1, (RULES,)), ("escalate", 1, (LARGE,))],
         9,
     ),
     "on_error escalates once, at any time": (
@@ -129,13 +129,13 @@ UNCLAIMED = {
     "a child run that is begun again": (
         CHILD_RUN | {"on_invalid": (Remedy(REVISE),)},
         [("first", (Target(RUN_WORKER, ""),)), ("revise", (Target(RUN_WORKER, ""),))],
-        (0, 6, 0),
+        (0, 2, 0),
         {},
     ),
     "a worker after a child run": (
         CHILD_RUN | {"on_error": (ErrorRule(RuleKind.ESCALATE, **TO_RULES),)},
         [("first", (Target(RUN_WORKER, ""),)), ("escalate", (RULES,))],
-        (3, 3, 0),
+        (3, 1, 0),
         {"rules": 3},
     ),
 }

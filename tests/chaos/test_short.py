@@ -1,0 +1,55 @@
+"""The short form: short leases, each kind of disturbance once, every promise kept. `make chaos` is the long form."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from orchestrator.testing import ScriptedModel
+from tests.chaos.fleet import make_project
+from tests.chaos.plan import ALL, plan
+from tests.chaos.server import Server
+from tests.chaos.turn import Stage, Work
+from tests.chaos.workload import child, flood, shapes
+
+SEED = 4
+RUNS = 8
+EVERY = 1.6
+PACE = EVERY * (len(ALL) + 0.5) / RUNS
+"""Seconds between two submits: the last run comes when each kind has had its turn."""
+
+ENVIRONMENT = {
+    "ORCHESTRATOR_WORKER_LEASE": "3",
+    "ORCHESTRATOR_SUPERVISOR_DEAD_AFTER": "3",
+    "ORCHESTRATOR_SUPERVISOR_HEARTBEAT": "0.5",
+}
+FROZEN = 4.5
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def folder(fast_folder: Path | None):
+    """For a server of the test's own, which is killed; outside of pytest's folders, whose names are too long for it."""
+    made = Path(tempfile.mkdtemp(prefix="orchestrator-chaos-", dir=fast_folder))
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+async def test_nothing_is_lost_and_nothing_is_done_twice(folder):
+    with ScriptedModel(reply_to=lambda _: "Yes") as model, Server.opened(folder) as server:
+        graphs = make_project(folder / "project", model.base_url)
+        files = [shape.write(graphs) for shape in shapes(SEED, 4)]
+        child().write(graphs)
+        work = Work(files, flood().write(graphs), RUNS, items=400, pace=PACE)
+        stage = Stage(server, folder / "project", ENVIRONMENT, FROZEN, drain=20.0, all_jobs=False, say=print)
+        async with asyncio.timeout(120):
+            once = plan(SEED, ALL, every=EVERY, weights=dict.fromkeys(ALL, 1))
+            report = await stage.turn(work, islice(once, len(ALL)))
+    assert not report.problems, "\n".join(report.problems)
+    assert set(report.disturbances) == set(ALL)

@@ -12,7 +12,7 @@ from orchestrator.workflow import StepSpec
 
 
 async def admit(draft: Draft) -> None:
-    """Lay out the steps, a fork's with what it reuses; what may be ready is a candidate, unless the run was cancelled."""
+    """Lay out the steps, a fork's with what it reuses; what may be ready is a candidate, unless it was cancelled."""
     context = draft.context
     for step in context.workflow.all_steps:
         draft.put_step(StepState(step, final=step in context.workflow.finally_))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from orchestrator.domain.identity import RunId
 from orchestrator.queue import Notifier, Permit, enqueue_permits, enqueue_run_jobs, prune, waiting_permits
@@ -28,15 +28,23 @@ PRUNE_EVERY = 3600.0
 class Sweeper:
     """One look at everything that may have gone missing. Several processes may sweep at once without harm."""
 
-    def __init__(self, database: Database, signals: Signals, notifier: Notifier, settings: SupervisorSettings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        signals: Signals,
+        notifier: Notifier,
+        settings: SupervisorSettings,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._database = database
         self._signals = signals
         self._notifier = notifier
         self._settings = settings
+        self._clock = clock
         self._lacking: frozenset[str] = frozenset()
-        self._swept_at = time.monotonic()
+        self._swept_at = self._clock()
         self._judge_from = 0.0
-        self._prune_at = time.monotonic() + PRUNE_EVERY
+        self._prune_at = self._clock() + PRUNE_EVERY
 
     async def sweep(self, residents: Sequence[RunId]) -> Iterable[RunId]:
         """Mend what is amiss; gives those of `residents` that have something in their inbox."""
@@ -47,18 +55,18 @@ class Sweeper:
             if owner is not None:
                 self._notifier.wake_run(owner, run_id)
         await self._restore_permits()
-        if time.monotonic() >= self._prune_at:
+        if self._clock() >= self._prune_at:
             await self._clear_away()
         unread = await inbox.unread_of(self._database, residents) if residents else ()
-        self._swept_at = time.monotonic()
+        self._swept_at = self._clock()
         return unread
 
     async def _clear_away(self) -> None:
-        """Delete old rows of the queue's log, and some values that nothing refers to; the next sweep goes on with them."""
+        """Delete old rows of the queue's log, and some values that nothing refers to; the next sweep goes on there."""
         removed = Removed()
         await prune(self._database.pool, older_than=PRUNE_EVERY)
         await sweep_blobs(self._database, removed, most=BLOBS)
-        self._prune_at = time.monotonic() + (0.0 if removed.rows["blobs"] >= BLOBS else PRUNE_EVERY)
+        self._prune_at = self._clock() + (0.0 if removed.rows["blobs"] >= BLOBS else PRUNE_EVERY)
 
     def _may_judge(self) -> bool:
         """Whether a silence of others means that they are dead.
@@ -66,7 +74,7 @@ class Sweeper:
         When the database was away, or this process was held up, they may have been as well: then they are given the
         time to be heard of again, or whoever sweeps first would take everybody's runs.
         """
-        now, patience = time.monotonic(), self._settings.dead_after
+        now, patience = self._clock(), self._settings.dead_after
         if now - self._swept_at > max(patience / 2, 2 * self._settings.sweep):
             self._judge_from = now + patience
         return now >= self._judge_from

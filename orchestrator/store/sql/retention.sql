@@ -108,7 +108,7 @@ WHERE i.inhparent = 'orchestrator.spans'::regclass
 ORDER BY c.relname;
 
 -- name: blob_bounds
--- For each tenant that has values, before when one must have been put that nothing refers to. See decision 0008. Tenants are
+-- For each tenant that has values, before when one must have been put that nothing refers to. See decision 0011. Tenants are
 -- found by leaps over the primary key.
 WITH RECURSIVE owners AS (
     (SELECT tenant FROM blobs ORDER BY tenant LIMIT 1)

@@ -73,7 +73,9 @@ class Disturber:
             return f"{await self._server.cut(self._url, each.chance)} cut"
         if each.kind is Kind.FREEZE:
             return await self._freeze(each.chance)
-        return f"killed {self._fleet.kill(each.kind, each.chance)}"
+        # One that is only starting has nothing to lose: on a busy machine nothing would ever get to work.
+        name = self._fleet.kill(each.kind, each.chance, await self._server.serving(self._url))
+        return f"killed {name}" if name else "nobody serves yet"
 
     async def _freeze(self, chance: float) -> str:
         """Freeze somebody, in the middle of a transaction if that can be had: it holds its locks then."""

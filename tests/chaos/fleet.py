@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,9 +84,13 @@ class Fleet:
             self.restarts += 1
             self._members[name] = Member(name, self._spawn(name))
 
-    def kill(self, what: str, chance: float) -> str:
-        """Kill -9 one of those whose name begins with `what`; gives its name."""
-        member = self._choose([each for each in self._members.values() if each.name.startswith(what)], chance)
+    def kill(self, what: str, chance: float, serving: Container[int]) -> str | None:
+        """Kill -9 one of those that serve and whose name begins with `what`; gives its name, None where there is none."""
+        named = [each for each in self._members.values() if each.name.startswith(what)]
+        members = [each for each in named if each.running.pid in serving and each.running.poll() is None]
+        if not members:
+            return None
+        member = self._choose(members, chance)
         member.killed = True
         member.running.kill()
         member.running.wait()

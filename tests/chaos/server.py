@@ -83,6 +83,14 @@ class Server:
         finally:
             await connection.close()
 
+    async def serving(self, url: str) -> set[int]:
+        """The process ids that have announced themselves, of which some may be gone."""
+        connection = await asyncpg.connect(url)
+        try:
+            return {row["pid"] for row in await connection.fetch("SELECT pid FROM orchestrator.processes")}
+        finally:
+            await connection.close()
+
     async def in_transaction(self, url: str, *, since: float) -> bool:
         """Whether somebody has been silent in an open transaction for so many seconds."""
         connection = await asyncpg.connect(url)

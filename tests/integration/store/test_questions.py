@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -167,10 +168,11 @@ async def test_a_question_that_was_withdrawn_takes_no_answer(scene: Scene) -> No
 
 
 async def test_a_question_that_has_expired_says_so(scene: Scene) -> None:
-    question = await asked(scene)
-    await scene.database.execute(
-        "UPDATE attempts SET status = 'failed', error = '{\"code\": \"expired\"}', finished_at = now()"
-    )
+    await ask(scene, expires=time.time() - 1)
+    (question,) = await open_questions(scene.database, tenant="acme", run_id=scene.run_id)
+    with pytest.raises(Conflict, match="its question expired"):
+        await answer_question(scene.database, question, YES, by=None)
+    await scene.database.execute("UPDATE attempts SET status = 'cancelled', finished_at = now()")
     with pytest.raises(Conflict, match="its question expired at 20"):
         await answer_question(scene.database, question, YES, by=None)
 

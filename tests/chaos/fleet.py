@@ -85,7 +85,7 @@ class Fleet:
             self._members[name] = Member(name, self._spawn(name))
 
     def kill(self, what: str, chance: float, serving: Container[int]) -> str | None:
-        """Kill -9 one of those that serve and whose name begins with `what`; gives its name, None where there is none."""
+        """Kill -9 one of those that serve and have names that begin so; gives its name, None where there is none."""
         named = [each for each in self._members.values() if each.name.startswith(what)]
         members = [each for each in named if each.running.pid in serving and each.running.poll() is None]
         if not members:

@@ -64,7 +64,18 @@ class Server:
             await self._administer(f"DROP DATABASE {name} WITH (FORCE)")
 
     async def crash(self) -> None:
-        """Kill -9 the postmaster, whose backends end with it, and start it again on what is on the disk."""
+        """Kill -9 the postmaster, whose backends end with it, and start it again on what is on the disk.
+
+        Also when it is cancelled in between: what comes after needs the server.
+        """
+        crashing = asyncio.create_task(self._crash())
+        try:
+            await asyncio.shield(crashing)
+        except asyncio.CancelledError:
+            await crashing
+            raise
+
+    async def _crash(self) -> None:
         pid = postmaster(self._data_dir)
         os.kill(pid, signal.SIGKILL)
         async with asyncio.timeout(GONE_SECONDS):

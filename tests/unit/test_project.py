@@ -121,7 +121,7 @@ def test_every_mistake_of_config_and_environment_in_one_go(folder):
         f"{models}:4:1: the tier 'large' is a mapping",
         f"{models}:5:1: huge: Value error, `model` is missing",
         "$ORCHESTRATOR_WORKER_CONCURENCY is no setting (did you mean 'ORCHESTRATOR_WORKER_CONCURRENCY'?)",
-        "$ORCHESTRATOR_DATABASE_POOL_SIZE: database.pool_size: Input should be greater than or equal to 3",
+        "$ORCHESTRATOR_DATABASE_POOL_SIZE: database.pool_size: Input should be greater than or equal to 2",
     ):
         assert expected in message
 

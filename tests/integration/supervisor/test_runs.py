@@ -9,7 +9,7 @@ import pytest
 from orchestrator import Orchestrator
 from orchestrator.errors import DatabaseUnavailable, InputsInvalid
 from orchestrator.settings import DatabaseSettings, Settings
-from orchestrator.store import runs
+from orchestrator.supervisor import residents
 from tests.integration.supervisor.scene import flow, opened, workers_of
 
 
@@ -386,7 +386,7 @@ async def test_a_run_that_cannot_be_driven_is_given_up_and_says_so(database_url,
 
 
 async def test_a_run_whose_owner_never_heard_that_it_owns_it_is_driven(database_url, tmp_path, monkeypatch):
-    take, lost = runs.take_ownership, []
+    take, lost = residents.take_runs, []
 
     async def lose_the_answer(*arguments, **options):
         owned = await take(*arguments, **options)
@@ -395,7 +395,7 @@ async def test_a_run_whose_owner_never_heard_that_it_owns_it_is_driven(database_
             raise DatabaseUnavailable("the connection broke before the answer came")
         return owned
 
-    monkeypatch.setattr(runs, "take_ownership", lose_the_answer)
+    monkeypatch.setattr(residents, "take_runs", lose_the_answer)
     async with opened(database_url, tmp_path) as scene:
         result, trace = await scene.run("  s: {kind: worker, worker: t.say, with: {text: once}}")
         assert (result.status, scene.calls["once"], trace.run.epoch) == ("succeeded", 1, 2)

@@ -53,6 +53,7 @@ async def test_a_supervisor_says_what_it_hands_back(database_url, tmp_path):
     async with opened(database_url, tmp_path, park_after=0) as scene:
         asleep = await scene.app.submit(path)
         await parked(asleep)
+        await parked(await child_of(scene, asleep))
     async with opened(database_url, tmp_path) as scene:
         awake = await scene.app.submit(path)
         child = await child_of(scene, awake)

@@ -47,8 +47,8 @@ async def test_nothing_is_lost_and_nothing_is_done_twice(folder):
         files = [shape.write(graphs) for shape in shapes(SEED, 4)]
         child().write(graphs)
         work = Work(files, flood().write(graphs), RUNS, items=400, pace=PACE)
-        stage = Stage(server, folder / "project", ENVIRONMENT, FROZEN, drain=20.0, all_jobs=False, say=print)
-        async with asyncio.timeout(120):
+        stage = Stage(server, folder / "project", ENVIRONMENT, FROZEN, drain=40.0, all_jobs=False, say=print)
+        async with asyncio.timeout(150):
             once = plan(SEED, ALL, every=EVERY, weights=dict.fromkeys(ALL, 1))
             report = await stage.turn(work, islice(once, len(ALL)))
     assert not report.problems, "\n".join(report.problems)

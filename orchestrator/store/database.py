@@ -28,6 +28,9 @@ SERVER_SETTINGS: Final = {
     "search_path": "orchestrator, public",
     # Our statements are small and many: compiling one takes longer than running it.
     "jit": "off",
+    # A process that is frozen in the middle of a transaction keeps its locks, on runs that others are to take over too.
+    # Shorter than the time after which a supervisor counts as dead.
+    "idle_in_transaction_session_timeout": "4s",
 }
 _LOST: Final = (
     ConnectionError,
@@ -44,8 +47,9 @@ _LOST: Final = (
 _UNREACHABLE: Final = (OSError, *_LOST)
 # Deadlocks and the like, too little of something, and whatever an operator or a limit ended.
 _NOT_NOW_CLASSES: Final = frozenset({"40", "53", "57"})
-# A server that only reads, as a standby does while it takes over; a lock that was not to be had in time.
-_NOT_NOW_STATES: Final = frozenset({"25006", "55P03"})
+# A server that only reads, as a standby does while it takes over; our own transaction that took too long between two
+# statements; a lock that was not to be had in time.
+_NOT_NOW_STATES: Final = frozenset({"25006", "25P03", "55P03"})
 _AFTER_PLACE: Final = re.compile(r"^\w+://[^/?#]*")
 _OPTION: Final = re.compile(r"\w+=[^/#]*")
 _TRIES_AFTER_DEADLOCK: Final = 3

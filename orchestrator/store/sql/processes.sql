@@ -9,7 +9,7 @@ RETURNING id, set_config('synchronous_commit', 'off', true);
 
 -- name: bury_processes
 -- $1 these processes, or those that have been silent for so many seconds: $3 for workers, $2 for others. Ending their
--- leases leaves it to `expire_leases` to declare their attempts lost.
+-- leases leaves it to `expire_leases` to declare their attempts lost. What somebody has locked has its lease end by itself.
 WITH silent AS (
     SELECT id FROM processes
     WHERE id = ANY ($1::uuid[])
@@ -22,7 +22,7 @@ WITH silent AS (
     SELECT a.id FROM attempts a
     WHERE a.status = 'running' AND a.process IN (SELECT id FROM dead)
     ORDER BY a.id
-    FOR UPDATE
+    FOR UPDATE SKIP LOCKED
 ), ended AS (
     UPDATE attempts a SET lease_until = now() - interval '1 microsecond' FROM held WHERE a.id = held.id
 )

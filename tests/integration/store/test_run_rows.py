@@ -8,7 +8,7 @@ from orchestrator.domain.identity import RunId, new_process_id, new_run_id
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.payload import Payload
 from orchestrator.domain.run import RunStatus
-from orchestrator.errors import Conflict, Fenced, NotFound
+from orchestrator.errors import Conflict, DatabaseUnavailable, Fenced, NotFound
 from orchestrator.store import Database, blobs, inbox, processes, runs
 from orchestrator.store.superstep import write_superstep
 from tests.integration.store.scene import INPUTS, SHA, Scene, submit
@@ -213,3 +213,18 @@ async def test_runs_are_listed_by_tenant_and_status(database: Database) -> None:
     assert await ids(None) == [other, second, first]
     assert await ids("acme", limit=1) == [second]
     assert await ids("acme", "running") == []
+
+
+async def test_a_process_that_is_frozen_in_a_transaction_holds_nothing_up_for_long(scene: Scene) -> None:
+    first, second = new_process_id(), new_process_id()
+    await processes.register(scene.database, first, "supervisor")
+    await processes.register(scene.database, second, "supervisor")
+    owned = await runs.take_ownership(scene.database, scene.run_id, first, 5.0)
+    assert owned is not None
+    with pytest.raises(DatabaseUnavailable):
+        async with scene.database.fenced(RunId(scene.run_id), owned.epoch) as frozen:
+            await scene.database.execute("DELETE FROM processes WHERE id = $1", first)
+            async with asyncio.timeout(10):
+                taken = await runs.take_ownership(scene.database, scene.run_id, second, 5.0)
+            assert taken is not None and taken.epoch == owned.epoch + 1
+            await frozen.execute("SELECT 1")

@@ -197,7 +197,11 @@ async def test_the_question_of_one_item_is_found_among_many(database_url, tmp_pa
 """
     async with opened(database_url, tmp_path) as scene:
         handle = await scene.app.submit(flow(steps, "inputs: {all: {type: array}}"), {"all": list(range(1_010))})
-        await until(handle.questions)
+
+        async def all_asked() -> bool:
+            return len((await handle.trace()).attempts) == 1_010
+
+        await until(all_asked)
         await handle.answer(step="ask", item=1_005, value={"decision": "approve"})
         await handle.cancel()
         assert (await handle.result(timeout=30)).status == "cancelled"

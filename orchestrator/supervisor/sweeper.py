@@ -18,7 +18,7 @@ BATCH = 500
 SOONEST = 0.05
 """Seconds between two sweeps at the least."""
 
-PERMITS_RESTORED = 8
+PERMITS_RESTORED = 32
 """Permits of one pool that one sweep makes up for; more would be picked in vain where a worker's own limit holds."""
 
 PRUNE_EVERY = 3600.0

@@ -70,11 +70,12 @@ async def _pinned(
 
 
 def _print_sound(graph: str, workflow: Workflow) -> None:
-    pools = sorted({step.pool for step in workflow.steps.values()})
+    pools = sorted(filter(None, {step.pool for step in workflow.all_steps.values()}))
+    named = f" ({', '.join(pools)})" if pools else ""
     typer.secho("ok", fg="green", nl=False)
     typer.echo(
         f"  {graph}: {workflow.name} {workflow.version} {sha_label(workflow.sha256)}, "
-        f"{plural(len(workflow.steps), 'step')}, {plural(len(pools), 'pool')} ({', '.join(pools)})"
+        f"{plural(len(workflow.steps), 'step')}, {plural(len(pools), 'pool')}{named}"
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 
-NODE = re.compile(r"    (step_[a-z0-9_]+)(\(\"[^\"]*\"\)|\[\"[^\"]*\"\])")
-EDGE = re.compile(r"    (step_[a-z0-9_]+) (-->|-\.->)(\|\"[^\"|]*\"\|)? (step_[a-z0-9_]+)")
+NODE = re.compile(r" {4,}(step_[A-Za-z0-9_]+)(\(\"[^\"]*\"\)|\[\"[^\"]*\"\]|\[/\"[^\"]*\"/\])")
+EDGE = re.compile(r" {4,}(step_[A-Za-z0-9_]+) (-->|-\.->)(\|\"[^\"|]*\"\|)? (step_[A-Za-z0-9_]+)")
 CLASS = re.compile(r"    (classDef \w+ [\w:, -]+|class step_\w+(,step_\w+)* \w+)")
+GROUP = re.compile(r" {4,}(subgraph (step_[A-Za-z0-9_]+)\[\"[^\"]*\"\]|end)")
 
 TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|->|[{}\[\];=,]|[A-Za-z_]\w*)')
 

@@ -119,15 +119,18 @@ def test_a_callee_that_many_steps_use_is_worked_out_once() -> None:
     assert planned(callee).attempts == Total(3 * 6**8)
 
 
+BOUND = "budget.usd of 0.000105, 1 child run at most"
+
+
 @pytest.mark.parametrize(
     ("own", "callees", "worst"),
     [
-        (Budget(usd=CALL / 2), None, Figure(pytest.approx(CALL / 2), "budget.usd of 0.000105, 1 child run at most")),
-        (None, Budget(usd=CALL / 2), Figure(pytest.approx(CALL / 2), "budget.usd of 0.000105, 1 child run at most")),
+        (Budget(usd=CALL / 2), None, Figure(pytest.approx(CALL / 2), BOUND)),
+        (None, Budget(usd=CALL / 2), Figure(pytest.approx(CALL / 2), BOUND)),
         (
             Budget(usd=1.0),
             Budget(usd=CALL / 2),
-            Figure(pytest.approx(CALL / 2), "budget.usd of 0.000105, 1 child run at most"),
+            Figure(pytest.approx(CALL / 2), BOUND),
         ),
         (Budget(usd=1.0), None, Figure(pytest.approx(CALL), "the steps of child, 1 child run at most")),
         (Budget(tokens=5), None, Figure(pytest.approx(CALL), "the steps of child, 1 child run at most")),

@@ -93,6 +93,7 @@ async def _serve(invocation: Invocation, what: str, held: str, serve: Serve) -> 
 
     with on_signals(Interrupts(ask, insist), signal.SIGINT, signal.SIGTERM):
         async with Orchestrator.open(invocation.project, settings=invocation.settings(), serve=False) as app:
+            loop.settle_memory()
             typer.echo(f"{what}: serving; Ctrl-C stops it", err=True)
             handed_back = await serve(app, stop)
         typer.echo(f"{what}: stopped; {handed_back_text(handed_back, held)}", err=True)

@@ -196,7 +196,11 @@ class LocalServer:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )
-        _, said = await launcher.communicate()
+        try:
+            async with asyncio.timeout(START_TIMEOUT):
+                _, said = await launcher.communicate()
+        except TimeoutError:
+            raise self._failed(f"had not begun to load after {START_TIMEOUT:.0f} s") from None
         if launcher.returncode not in {0, server.TAKEN}:
             raise self._failed(f"did not start: {said.decode(errors='replace').strip()[-500:]}")
 

@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
         return TAKEN
     if os.fork():
         return 0
-    _detach(options.folder / LOG)
+    _detach(options.folder / LOG, alive)
     try:
         _serve(options)
     except BaseException as error:  # noqa: BLE001 - the process ends here, and its log is all that is left
@@ -83,7 +83,11 @@ def _take_alive(path: Path) -> int | None:
             return descriptor
 
 
-def _detach(log: Path) -> None:
+def _detach(log: Path, alive: int) -> None:
+    """Leave the starter's session, and all of its open files but the lock.
+
+    Loops such as uvloop hand a second copy of a pipe to their children; its reader would wait for this process's end.
+    """
     os.setsid()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if log.exists() and log.stat().st_size > MAX_LOG:
@@ -93,6 +97,8 @@ def _detach(log: Path) -> None:
     os.dup2(null, 0)
     os.dup2(written, 1)
     os.dup2(written, 2)
+    os.closerange(3, alive)
+    os.closerange(alive + 1, os.sysconf("SC_OPEN_MAX"))
 
 
 def _serve(options: argparse.Namespace) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchestrator.cli import loop
 from orchestrator.cli.failures import SUCCEEDED
 from orchestrator.cli.inputs import gather_inputs
 from orchestrator.cli.invocation import Invocation, read_registry, read_workflow
@@ -71,7 +71,7 @@ def run(
     request = Request(
         settings, workflow, values, tenant, priority, idempotency_key, serve and not detach, detach, as_json
     )
-    raise typer.Exit(asyncio.run(execute(invocation, request)))
+    raise typer.Exit(loop.run(execute(invocation, request)))
 
 
 async def execute(invocation: Invocation, request: Request) -> int:

@@ -125,6 +125,16 @@ async def test_the_server_outlives_a_killed_starter_and_ends_after_the_last_user
     await until(gone(server_folder(state)))
 
 
+async def test_under_uvloop_the_starter_does_not_wait_for_the_servers_end(weights, state):
+    code = "import uvloop; " + USER.replace("asyncio.run(", "uvloop.run(")
+    user = await asyncio.create_subprocess_exec(sys.executable, "-c", code, str(state), stdin=-1, stdout=-1)
+    async with asyncio.timeout(30):
+        assert int(await user.stdout.readline())
+    assert is_held(server_folder(state) / "alive.lock")
+    user.stdin.close()
+    assert await user.wait() == 0
+
+
 async def test_the_last_user_may_be_killed(weights, state):
     user = await asyncio.create_subprocess_exec(sys.executable, "-c", USER, str(state), stdin=-1, stdout=-1)
     assert int(await user.stdout.readline())

@@ -52,3 +52,12 @@ async def test_an_event_that_commits_late_is_not_missed(scene: Scene) -> None:
     page, cursor = await events.read_events(scene.database, scene.run_id, tenant="acme", after=cursor)
     assert [stored.event.data["n"] for stored in page] == [1, 2]
     assert await events.read_events(scene.database, scene.run_id, tenant="acme", after=cursor) == ([], cursor)
+
+
+async def test_events_come_in_the_order_of_numbers_where_a_transaction_has_a_digit_more(scene: Scene) -> None:
+    for n, xact in enumerate(("9", "10")):
+        await append(scene, note(scene, n))
+        newest = "UPDATE events SET xact = $1::text::xid8 WHERE id = (SELECT max(id) FROM events)"
+        await scene.database.execute(newest, xact)
+    read, _ = await events.read_events(scene.database, scene.run_id, tenant="acme", ended=True)
+    assert [stored.event.data["n"] for stored in read] == [0, 1]

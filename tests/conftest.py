@@ -54,6 +54,14 @@ def fast_folder() -> Path | None:
     return memory if roomy else None
 
 
+@pytest.fixture
+def server_folder(fast_folder: Path | None) -> Iterator[Path]:
+    """For a server of the test's own; outside of pytest's folders, which the server's account may not always enter."""
+    folder = Path(tempfile.mkdtemp(prefix="orchestrator-server-", dir=fast_folder))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def postgres(fast_folder: Path | None) -> Iterator[EmbeddedPostgres]:
     """A server for this session, outside the repository; it may lose its data in a crash."""

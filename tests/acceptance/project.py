@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -120,13 +120,21 @@ class Project:
         )
 
     @contextmanager
-    def process(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-        """A serving process, ended with SIGTERM at the end unless the test has ended it."""
+    def process(
+        self, *arguments: str, prefix: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """A serving process, ended with SIGTERM at the end unless the test has ended it.
+
+        Args:
+            arguments: of `orchestrator`.
+            prefix: a command that runs it in its own stead.
+            environment: wins over the project's.
+        """
         log = (self.root / f"{'-'.join(arguments).replace(' ', '')}.log").open("ab")
         running = subprocess.Popen(
-            [sys.executable, "-m", "orchestrator", *arguments],
+            [*prefix, sys.executable, "-m", "orchestrator", *arguments],
             cwd=self.root,
-            env=self.environment,
+            env=self.environment | dict(environment or {}),
             stdout=log,
             stderr=log,
         )

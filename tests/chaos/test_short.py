@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 from itertools import islice
-from pathlib import Path
 
 import pytest
 
@@ -33,21 +30,13 @@ FROZEN = 4.5
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def folder(fast_folder: Path | None):
-    """For a server of the test's own, which is killed; outside of pytest's folders, whose names are too long for it."""
-    made = Path(tempfile.mkdtemp(prefix="orchestrator-chaos-", dir=fast_folder))
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
-
-
-async def test_nothing_is_lost_and_nothing_is_done_twice(folder):
-    with ScriptedModel(reply_to=lambda _: "Yes") as model, Server.opened(folder) as server:
-        graphs = make_project(folder / "project", model.base_url)
+async def test_nothing_is_lost_and_nothing_is_done_twice(server_folder):
+    with ScriptedModel(reply_to=lambda _: "Yes") as model, Server.opened(server_folder) as server:
+        graphs = make_project(server_folder / "project", model.base_url)
         files = [shape.write(graphs) for shape in shapes(SEED, 4)]
         child().write(graphs)
         work = Work(files, flood().write(graphs), RUNS, items=400, pace=PACE)
-        stage = Stage(server, folder / "project", ENVIRONMENT, FROZEN, drain=40.0, all_jobs=False, say=print)
+        stage = Stage(server, server_folder / "project", ENVIRONMENT, FROZEN, drain=40.0, all_jobs=False, say=print)
         async with asyncio.timeout(150):
             once = plan(SEED, ALL, every=EVERY, weights=dict.fromkeys(ALL, 1))
             report = await stage.turn(work, islice(once, len(ALL)))

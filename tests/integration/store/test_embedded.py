@@ -2,13 +2,11 @@
 
 import asyncio
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
@@ -57,10 +55,8 @@ class User:
 
 
 @pytest.fixture
-def data_dir(fast_folder: Path | None) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="orchestrator-embedded-", dir=fast_folder))
-    yield folder / "postgres"
-    shutil.rmtree(folder)
+def data_dir(server_folder: Path) -> Path:
+    return server_folder / "postgres"
 
 
 def postmaster(data_dir: Path) -> int | None:

@@ -52,8 +52,8 @@ def still(data_dir: Path) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
-async def test_where_each_flush_takes_a_tenth_of_a_second_flushes_are_shared(tmp_path):
-    with Server.opened(tmp_path) as server:
+async def test_where_each_flush_takes_a_tenth_of_a_second_flushes_are_shared(server_folder, tmp_path):
+    with Server.opened(server_folder) as server:
         async with server.database() as url:
             connection = await asyncpg.connect(url)
             for statement in SLOW:
@@ -74,14 +74,14 @@ async def test_where_each_flush_takes_a_tenth_of_a_second_flushes_are_shared(tmp
 
 
 @pytest.mark.slow
-async def test_a_disk_that_stands_still_for_longer_than_a_lease_costs_its_time_and_nothing_else(tmp_path):
-    with Server.opened(tmp_path) as server:
+async def test_a_disk_that_stands_still_for_longer_than_a_lease_costs_its_time_alone(server_folder, tmp_path):
+    with Server.opened(server_folder) as server:
         async with server.database() as url, opened(url, tmp_path) as scene:
             workflow = await scene.app.load(flow(STEPS.replace("t.say, with: {", "t.wait, with: {seconds: 0.3, ")))
             handles = await asyncio.gather(*(scene.app.submit(workflow) for _ in range(20)))
             await asyncio.sleep(0.7)
             before = await processes(scene)
-            with still(tmp_path / "postgres"):
+            with still(server_folder / "postgres"):
                 await asyncio.sleep(5)  # a lease is 3 s here, a supervisor dead after 2 s
             results = await asyncio.gather(*(handle.result(timeout=60) for handle in handles))
             assert {result.status for result in results} == {"succeeded"}

@@ -270,6 +270,7 @@ class Orchestrator:
             concurrency=concurrency,
             environ=parts.environ,
             on_stuck=on_stuck,
+            dead_after=self.settings.supervisor.worker_dead_after,
         )
         return await runtime.run(stop)
 

@@ -90,8 +90,11 @@ class Models:
         """
         await _import_clients()
         from orchestrator.llm.client import CallBook, TracedChat
+        from orchestrator.llm.prices import load_soon
 
         settings = find(tier, self._settings)
+        if settings.provider != "local" and None in (settings.input_price, settings.output_price):
+            load_soon()
         arguments = await self._arguments(tier, settings)
         book = CallBook(
             tier=tier,

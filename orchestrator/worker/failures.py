@@ -61,6 +61,12 @@ class ExitInTask(AttemptError):
     code = "system_exit"
 
 
+class Interrupted(AttemptError):
+    """A graph that runs as a worker waits for a person."""
+
+    code = "interrupted"
+
+
 class RemoteFailure(AttemptError):
     """An exception from a child process, already described there.
 

@@ -103,6 +103,7 @@ class WorkerRuntime:
             redactor=redactor,
             environ=os.environ if environ is None else environ,
             max_output_bytes=settings.max_output_bytes,
+            tracing=tracing,
         )
         self._runner = AttemptRunner(
             member=self._member,

@@ -16,7 +16,7 @@ from orchestrator.errors import SecretMissing, UnknownWorker
 from orchestrator.store.blobs import get_blobs
 from orchestrator.store.database import Database
 from orchestrator.store.effects import EffectRow, claim_effect, confirm_effect
-from orchestrator.telemetry import Redactor
+from orchestrator.telemetry import Redactor, Tracing
 from orchestrator.worker.agent import run_agent
 from orchestrator.worker.child import run_in_child
 from orchestrator.worker.context import Assignment, Context, ModelSource
@@ -46,6 +46,7 @@ class Services:
     environ: Mapping[str, str]
     redactor: Redactor
     max_output_bytes: int
+    tracing: Tracing | None = None
 
     def find(self, name: str) -> Worker[..., Any]:
         """The worker of that name, also the built-in agent.
@@ -147,6 +148,7 @@ class Work:
             secrets=self._secrets,
             stopped=self._stop.requested,
             loop=asyncio.get_running_loop(),
+            tracing=self._services.tracing,
         )
         result = await invoke(worker, value, self.context, self._stop)
         self.verdict = result if worker.card.kind is WorkerKind.VALIDATOR else None

@@ -21,10 +21,8 @@ from orchestrator.queue import install
 from orchestrator.settings import DatabaseSettings, Settings
 from orchestrator.store import Database, migrate, runs, workers
 from orchestrator.store.runs import RunRow
-from orchestrator.supervisor import Supervisor
 from orchestrator.worker import Registry
-from orchestrator.worker.runtime import WorkerRuntime
-from orchestrator.workflow import Workflow, load_workflow, parse_workflow
+from orchestrator.workflow import Workflow
 
 
 class Orchestrator:
@@ -165,6 +163,8 @@ class Orchestrator:
             WorkflowError: it has mistakes.
             NotFound: there is no such file, and the tenant has submitted no workflow of that name.
         """
+        from orchestrator.workflow import load_workflow, parse_workflow  # a process that only serves reads none
+
         if isinstance(workflow, Workflow):
             if not workflow.source or self._loaded.get(id(workflow)) is workflow:
                 return workflow
@@ -231,6 +231,8 @@ class Orchestrator:
 
     async def serve_supervisor(self, stop: asyncio.Event) -> list[RunId]:
         """Host runs until `stop` is set; gives those that were handed back unfinished."""
+        from orchestrator.supervisor import Supervisor  # brings LangGraph, which a worker process does without
+
         parts = self._parts
         supervisor = Supervisor(parts.database, parts.listener, parts.notifier, self.settings.supervisor, parts.tracing)
         return await supervisor.run(stop)
@@ -252,6 +254,8 @@ class Orchestrator:
             on_stuck: called when an attempt's code was told to stop and does not; a process that serves nothing
                 else ends itself then, so that the code has stopped before its lease ends.
         """
+        from orchestrator.worker.runtime import WorkerRuntime  # which a supervisor process does without
+
         parts = self._parts
         runtime = WorkerRuntime(
             database=parts.database,
@@ -266,6 +270,7 @@ class Orchestrator:
             concurrency=concurrency,
             environ=parts.environ,
             on_stuck=on_stuck,
+            dead_after=self.settings.supervisor.worker_dead_after,
         )
         return await runtime.run(stop)
 

@@ -83,6 +83,7 @@ class Settings(Frozen):
 
     root: Path
     worker_modules: tuple[str, ...] = ()
+    worker_packs: tuple[str, ...] = ()
     graphs: Path = Path("graphs")
     tenant: str = "default"
     database: DatabaseSettings = DatabaseSettings()

@@ -68,7 +68,7 @@ class Invocation:
         """The project's database without supervisor and workers, and without importing the user's code."""
         from orchestrator.app import Orchestrator
 
-        settings = self.settings().model_copy(update={"worker_modules": ()})
+        settings = self.settings().model_copy(update={"worker_modules": (), "worker_packs": ()})
         return Orchestrator.open(self.project, settings=settings, serve=False)
 
 

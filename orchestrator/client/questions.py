@@ -12,7 +12,7 @@ from orchestrator.queue import RUN_CHANNEL, enqueue_run_jobs, process_channel, w
 from orchestrator.store import Database, questions
 from orchestrator.store.parking import unowned
 from orchestrator.store.questions import Question
-from orchestrator.validation.schema import schema_problems
+from orchestrator.workflow.json_schema import value_problems
 
 _MOST_LISTED = 10
 
@@ -54,7 +54,7 @@ def check_answer(question: Question, value: Any) -> None:
     """
     try:
         json.dumps(value, allow_nan=False)
-        problems = schema_problems(question.form, value) if question.form is not None else []
+        problems = value_problems(question.form, value) if question.form is not None else []
     except (TypeError, ValueError) as error:
         problems = [f"it is not plain JSON: {error}"]
     if problems:

@@ -36,6 +36,7 @@ class WorkerCard:
 
     `input_schema` and `output_schema` are JSON Schema 2020-12, None where the function does not say.
     `timeout` is the attempt timeout in seconds, None for none. `concurrency` is per process.
+    `memory_mb` limits the child of a `process` worker, None for no limit.
     """
 
     name: str
@@ -47,6 +48,7 @@ class WorkerCard:
     concurrency: int | None = None
     timeout: float | None = None
     process: bool = False
+    memory_mb: int | None = None
 
 
 Catalogue = dict[str, WorkerCard]

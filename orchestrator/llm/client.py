@@ -18,6 +18,7 @@ from orchestrator.domain.chat import ChatCall, ChatMessage, ChatTracer
 from orchestrator.domain.outcome import ErrorInfo, Usage
 from orchestrator.llm.errors import MalformedReply, classify
 from orchestrator.llm.grammar import enforceable
+from orchestrator.llm.plain_calls import TRACED
 from orchestrator.llm.prices import TokenCounts, bounded_tokens, cost
 from orchestrator.settings import ModelSettings
 
@@ -150,7 +151,8 @@ class TracedChat(ChatOpenAI):
     @classmethod
     def opened(cls, book: CallBook, **arguments: Any) -> TracedChat:
         """A client whose calls are written into `book`; `arguments` are `ChatOpenAI`'s."""
-        client = cls(**arguments)
+        own = {"metadata": {**(arguments.get("metadata") or {}), TRACED: True}}
+        client = cls(**(arguments | own))
         client._book = book
         return client
 

@@ -6,13 +6,14 @@ import errno
 import json
 import re
 import socket
-from typing import Any
-
-import openai
-from langchain_core.exceptions import OutputParserException
+import sys
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.errors import ModelUnavailable, OrchestratorError
+
+if TYPE_CHECKING:
+    import openai
 
 MAX_DETAIL = 4_000
 _CONTEXT = re.compile(
@@ -57,16 +58,32 @@ def classify(error: BaseException) -> ErrorInfo | None:
         return ErrorInfo("model_unavailable", "error", str(error))
     if isinstance(error, MalformedReply):
         return ErrorInfo("malformed_reply", "server_error", error.message)
+    return _client_error(error) or _network_error(error)
+
+
+def _client_error(error: BaseException) -> ErrorInfo | None:
+    """Errors of the model clients. A process that has not imported them cannot have met one, and is not made to."""
+    if "langchain_core.exceptions" in sys.modules:
+        from langchain_core.exceptions import OutputParserException
+
+        if isinstance(error, OutputParserException):
+            return ErrorInfo("malformed_output", "invalid_output", str(error).split("\n", 1)[0])
+    return _unfinished(error) or _openai_error(error) if "openai" in sys.modules else None
+
+
+def _unfinished(error: BaseException) -> ErrorInfo | None:
+    import openai
+
     if isinstance(error, openai.LengthFinishReasonError):
         return ErrorInfo("cut_off", "invalid_output", "the answer was cut off before its JSON was complete")
     if isinstance(error, openai.ContentFilterFinishReasonError):
         return ErrorInfo("content_filter", "invalid_output", "the server's content filter stopped the answer")
-    if isinstance(error, OutputParserException):
-        return ErrorInfo("malformed_output", "invalid_output", str(error).split("\n", 1)[0])
-    return _openai_error(error) or _network_error(error)
+    return None
 
 
 def _openai_error(error: BaseException) -> ErrorInfo | None:
+    import openai
+
     if isinstance(error, openai.APITimeoutError):
         return ErrorInfo("timeout", "timeout", "the model's server did not answer in time")
     if isinstance(error, openai.APIConnectionError):

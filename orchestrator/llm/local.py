@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import openai
-
 from orchestrator.errors import ModelUnavailable
 from orchestrator.llm import server
 from orchestrator.llm.file_lock import FileLock, is_held, locked
@@ -218,6 +216,8 @@ class LocalServer:
 
 
 async def _answers(endpoint: Endpoint) -> bool:
+    import openai  # takes a third of a second
+
     client = openai.AsyncOpenAI(
         base_url=endpoint.url,
         api_key=endpoint.key,

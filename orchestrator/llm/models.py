@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import sys
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import openai
-from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
 from orchestrator.domain.chat import ChatTracer
 from orchestrator.domain.outcome import Usage
 from orchestrator.errors import NotFound
 from orchestrator.llm.catalogue import OPENAI_URL, ResolvedModel, api_key, find, is_loopback, resolve
-from orchestrator.llm.client import CallBook, TracedChat
 from orchestrator.llm.local import LocalServer
 from orchestrator.llm.weights import SMOLLM2
 from orchestrator.settings import ModelSettings
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
 
 LOCAL_MAX_TOKENS = 700
 """The local model does not stop by itself: inside a schema it fills every string and list that is not bounded."""
@@ -85,7 +88,13 @@ class Models:
             NotFound: there is no such tier.
             ModelUnavailable: there is no key, or the local model cannot be had or started.
         """
+        await _import_clients()
+        from orchestrator.llm.client import CallBook, TracedChat
+        from orchestrator.llm.prices import load_soon
+
         settings = find(tier, self._settings)
+        if settings.provider != "local" and None in (settings.input_price, settings.output_price):
+            load_soon()
         arguments = await self._arguments(tier, settings)
         book = CallBook(
             tier=tier,
@@ -136,11 +145,20 @@ class Models:
     def _clients(self, *, direct: bool) -> tuple[Any, Any]:
         """Connections that all clients share; `direct` ones go past any proxy of the environment."""
         if direct not in self._http:
+            import openai
+
             self._http[direct] = (
                 openai.DefaultAsyncHttpxClient(trust_env=not direct),
                 openai.DefaultHttpxClient(trust_env=not direct),
             )
         return self._http[direct]
+
+
+async def _import_clients() -> None:
+    """The first call of a process waits for the import; whatever else runs on its event loop goes on meanwhile."""
+    name = f"{__package__}.client"
+    if name not in sys.modules:
+        await asyncio.to_thread(import_module, name)
 
 
 def _check_local(model: str) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 
 from langchain_core.messages import BaseMessage
 
@@ -32,6 +35,12 @@ class TokenCounts:
     input: int = 0
     output: int = 0
     cached: int = 0
+
+
+@cache
+def load_soon() -> None:
+    """Begin to load the list in a thread: it takes most of a second, in which an event loop should not stand still."""
+    threading.Thread(target=import_module, args=("genai_prices.data",), name="load prices", daemon=True).start()
 
 
 def cost(settings: ModelSettings, model: str, counts: TokenCounts) -> float | None:

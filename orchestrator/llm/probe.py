@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import openai
-
 from orchestrator.errors import ModelUnavailable
 from orchestrator.llm.catalogue import OPENAI_URL, api_key, is_loopback
 from orchestrator.llm.errors import classify
@@ -34,6 +32,8 @@ async def probe_model(tier: str, settings: ModelSettings, *, state_dir: Path, en
     if settings.provider == "local":
         return _probe_local(state_dir, environ)
     url = settings.base_url or OPENAI_URL
+    import openai  # takes a third of a second
+
     client = openai.AsyncOpenAI(
         base_url=url,
         api_key=api_key(tier, settings, environ),

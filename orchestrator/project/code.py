@@ -11,20 +11,27 @@ from pathlib import Path
 from types import ModuleType
 
 from orchestrator.errors import OrchestratorError, ProjectError
+from orchestrator.project.packs import add_pack
 from orchestrator.settings import Settings
 from orchestrator.worker import Registry
 
 
 def load_registry(settings: Settings) -> Registry:
-    """Import every module of the project's worker packages, with the project's root on `sys.path`.
+    """Import every module of the project's worker packages, its root on `sys.path`; then its worker packs.
 
     Raises:
-        ProjectError: a package is not there, a module does not import, or two workers have one name; the message
-            leads with the file and line.
+        ProjectError: a package or pack is not there, a module does not import, or two workers have one name; the
+            message leads with the place.
     """
     registry = Registry()
-    if not settings.worker_modules:
-        return registry
+    if settings.worker_modules:
+        _import_modules(settings, registry)
+    for name in settings.worker_packs:
+        add_pack(registry, name)
+    return registry
+
+
+def _import_modules(settings: Settings, registry: Registry) -> None:
     root = str(settings.root)
     if root not in sys.path:
         sys.path.insert(0, root)
@@ -33,7 +40,6 @@ def load_registry(settings: Settings) -> Registry:
         _forget_another(name, settings.root)
         for module in _modules(name, settings.root):
             registry.collect(module)
-    return registry
 
 
 def _modules(name: str, root: Path) -> Iterator[ModuleType]:

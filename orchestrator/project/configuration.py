@@ -13,7 +13,7 @@ from orchestrator.project.sources import Values, explain, read_file
 from orchestrator.project.tiers import DEFAULT_TIERS, TierEntry, choose
 from orchestrator.settings import ModelSettings, Settings
 
-NOT_IN_CONFIG = ("root", "worker_modules", "graphs", "models")
+NOT_IN_CONFIG = ("root", "worker_modules", "worker_packs", "graphs", "models")
 """Settings that the config file does not hold: pyproject.toml names the folders, models.yaml the tiers."""
 
 
@@ -83,6 +83,7 @@ def _settings(
     own = {
         "root": project.root,
         "worker_modules": project.workers,
+        "worker_packs": project.worker_packs,
         "graphs": project.graphs,
         "models": models,
     }

@@ -22,6 +22,7 @@ class _Mark(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     workers: list[str] = []
+    worker_packs: list[str] = []
     graphs: str = "graphs"
     config: str = "configs/default.yaml"
 
@@ -34,6 +35,7 @@ class Project:
         root: its folder.
         marked: False for a folder without the mark, which is an empty project.
         workers: the packages or modules below `root` that hold workers.
+        worker_packs: entry points of installed distributions that publish more workers.
         graphs: the folder of workflows, below `root`.
         config: the config file, below `root`; `models.yaml` stands beside it.
         config_named: the mark names it, so it must exist.
@@ -42,6 +44,7 @@ class Project:
     root: Path
     marked: bool = False
     workers: tuple[str, ...] = ()
+    worker_packs: tuple[str, ...] = ()
     graphs: Path = Path("graphs")
     config: Path = Path("configs/default.yaml")
     config_named: bool = False
@@ -99,6 +102,7 @@ def _project(file: Path, text: str, table: dict[str, Any]) -> Project:
         root=file.parent,
         marked=True,
         workers=tuple(mark.workers),
+        worker_packs=tuple(mark.worker_packs),
         graphs=Path(mark.graphs),
         config=Path(mark.config),
         config_named="config" in mark.model_fields_set,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Collection
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -31,6 +32,7 @@ class Presence:
 
     Attributes:
         id: the present one; an id is never used again after it was declared dead.
+        heard_at: when (monotonic clock) the last heartbeat that arrived was sent.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Presence:
         self._pools = pools
         self._every = every
         self._on_buried = on_buried
+        self.heard_at = time.monotonic()
         self._beating: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -69,12 +72,14 @@ class Presence:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self._every)
+            sent = time.monotonic()
             try:
                 if not await beat(self._database, self.id):
                     logger.warning("this %s was silent for so long that it was declared dead", self._kind)
                     self.id = new_process_id()
                     await self._on_buried()
                     await register(self._database, self.id, self._kind, self._pools)
+                self.heard_at = sent
             except OrchestratorError as problem:
                 logger.warning("no heartbeat, next try in %g s: %s", self._every, problem.message)
             except Exception:

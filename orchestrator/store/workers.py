@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
 from orchestrator.domain.worker import Catalogue, WorkerCard, WorkerKind
@@ -12,6 +12,9 @@ from orchestrator.store.queries import query
 
 if TYPE_CHECKING:
     from orchestrator.store.database import Database
+
+
+_KNOWN = frozenset(each.name for each in fields(WorkerCard))
 
 
 async def publish_cards(database: Database, cards: Iterable[WorkerCard]) -> None:
@@ -32,5 +35,6 @@ async def read_cards(database: Database) -> Catalogue:
 
 
 def _card(text: str) -> WorkerCard:
-    data = from_jsonb(text)
+    """A newer version may have published what this one does not know of."""
+    data = {key: value for key, value in from_jsonb(text).items() if key in _KNOWN}
     return WorkerCard(**{**data, "kind": WorkerKind(data["kind"])})

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry.context import attach, detach
@@ -27,13 +27,15 @@ from orchestrator.telemetry.attempt_span import AttemptSpan
 from orchestrator.telemetry.attributes import attempt_attributes, attempt_name
 from orchestrator.telemetry.buffer import SpanBuffer, SpanSink
 from orchestrator.telemetry.chat_span import chat_attributes, redacted_call
-from orchestrator.telemetry.export import OtlpExport
 from orchestrator.telemetry.ids import ChosenIds, choose
 from orchestrator.telemetry.processor import ScopedProcessor, SpanConsumer
 from orchestrator.telemetry.propagation import context_of, context_under
 from orchestrator.telemetry.redaction import Redactor
 from orchestrator.telemetry.rows import ended_row, nanoseconds, redacted_row, to_row
 from orchestrator.telemetry.scope import DEFAULT_TENANT, Scope, scope_of, with_scope
+
+if TYPE_CHECKING:
+    from orchestrator.telemetry.export import OtlpExport
 
 CLOSE_TIMEOUT = 3.0
 """Seconds that a sink or a collector that does not answer may hold up the end of a process, each."""
@@ -54,7 +56,7 @@ class Tracing:
         self._settings = settings
         self._redactor = redactor or Redactor()
         self._buffer = SpanBuffer(sink) if sink is not None and settings.spans else None
-        self._export = OtlpExport(settings.otlp_endpoint) if settings.otlp_endpoint else None
+        self._export = _export_to(settings.otlp_endpoint) if settings.otlp_endpoint else None
         self._provider = TracerProvider(
             sampler=ALWAYS_ON,
             resource=Resource.create({"service.name": settings.service_name}),
@@ -200,3 +202,9 @@ class Tracing:
         if export is not None:
             found.append(lambda span, _: export.add(span))
         return found
+
+
+def _export_to(endpoint: str) -> OtlpExport:
+    from orchestrator.telemetry.export import OtlpExport  # protobuf and requests take a fifth of a second
+
+    return OtlpExport(endpoint)

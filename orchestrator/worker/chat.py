@@ -12,7 +12,9 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
 from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_core.tools import BaseTool
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
+
+from orchestrator.llm.plain_calls import TRACED
 
 
 class TierModel(BaseChatModel):
@@ -27,6 +29,7 @@ class TierModel(BaseChatModel):
     opener: Callable[[str], Awaitable[BaseChatModel]]
     tier: str
     loop: Any = None
+    metadata: dict[str, Any] | None = Field(default_factory=lambda: {TRACED: True})
     _opened: BaseChatModel | None = PrivateAttr(default=None)
 
     @property

@@ -8,10 +8,12 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from orchestrator.domain.payload import Payload, PayloadRef
+from orchestrator.worker.child_output import MOST, ChildOutput
 from orchestrator.worker.context import Assignment
 from orchestrator.worker.declaration import Worker
 from orchestrator.worker.effects import Ledger
@@ -19,7 +21,8 @@ from orchestrator.worker.failures import ChildDied, NotInChild, RemoteFailure
 from orchestrator.worker.frames import read_frame, write_frame
 from orchestrator.worker.journal import Journal
 
-_STDERR = 2
+LAST_WORDS_WITHIN = 0.5
+"""Seconds in which what a child printed is read once it has ended."""
 
 
 async def run_in_child(
@@ -31,6 +34,7 @@ async def run_in_child(
     ledger: Ledger,
     secrets: dict[str, str],
     max_bytes: int,
+    clean: Callable[[str], str] = str,
 ) -> Payload:
     """Run one attempt in a process of its own. When cancelled, the child and what it started is killed.
 
@@ -42,6 +46,7 @@ async def run_in_child(
         ledger: asked when the child claims or confirms an effect.
         secrets: for `ctx.secret`.
         max_bytes: of the output.
+        clean: redacts secrets in what the child prints.
 
     Returns:
         The output as it will be stored.
@@ -64,15 +69,21 @@ async def run_in_child(
         "value": value,
         "secrets": secrets,
         "max_bytes": max_bytes,
+        "memory_mb": worker.card.memory_mb,
     }
     ours, theirs = socket.socketpair()
+    printed, prints = os.pipe()
     try:
-        process = await _start(theirs)
+        process = await _start(theirs, prints)
     except BaseException:
         ours.close()
+        os.close(printed)
         raise
     finally:
         theirs.close()
+        os.close(prints)
+    output = ChildOutput(clean)
+    reading = asyncio.create_task(output.read(printed), name=f"output of {worker.name}")
     try:
         reader, writer = await asyncio.open_connection(sock=ours, limit=2**20)
         write_frame(writer, job)
@@ -80,18 +91,35 @@ async def run_in_child(
             return await _converse(process, reader, writer, journal, ledger)
         finally:
             writer.close()
+    except ChildDied as died:
+        await asyncio.wait({reading}, timeout=LAST_WORDS_WITHIN)
+        if output.last_words:
+            died.add_note(f"what it printed last:\n{output.last_words}")
+        raise
     finally:
         await _kill(process)
+        await _end(reading, output, journal)
 
 
-async def _start(theirs: socket.socket) -> asyncio.subprocess.Process:
+async def _end(reading: asyncio.Task[None], output: ChildOutput, journal: Journal) -> None:
+    """Read what is left; somebody whom the child started may hold the pipe open for ever."""
+    await asyncio.wait({reading}, timeout=LAST_WORDS_WITHIN)
+    reading.cancel()
+    if output.dropped:
+        journal.note(
+            "warning", f"{output.dropped:,} bytes of what it printed were dropped; the first {MOST:,} are kept"
+        )
+
+
+async def _start(theirs: socket.socket, prints: int) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "orchestrator.worker.child_process",
         str(theirs.fileno()),
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=_STDERR,  # our own standard output may be a machine's to read
+        stdout=prints,
+        stderr=prints,
         pass_fds=[theirs.fileno()],
         start_new_session=True,  # a Ctrl-C in the terminal is ours to handle, not the child's
     )
@@ -118,6 +146,8 @@ async def _converse(
                 journal.progress(fraction, text)
             case {"say": "log", "level": level, "message": line, "fields": fields}:
                 journal.log(level, line, fields)
+            case {"say": "dropped", "lines": lines}:
+                journal.drop(lines)
             case {"ask": "claim", "key": key}:
                 row = await ledger.claim(key)
                 write_frame(writer, {"state": row.state, "result": row.result})

@@ -5,22 +5,28 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import resource
 import socket
 import sys
+import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.domain.event import ATTEMPT_PROGRESS
 from orchestrator.domain.identity import RunId
 from orchestrator.worker.context import Assignment, Context
 from orchestrator.worker.declaration import Worker
 from orchestrator.worker.describe import describe
-from orchestrator.worker.failures import NotInChild
+from orchestrator.worker.failures import NotInChild, OutOfMemory
 from orchestrator.worker.frames import read_frame, write_frame
 from orchestrator.worker.invocation import as_payload, invoke
-from orchestrator.worker.journal import Journal, plain_json
+from orchestrator.worker.journal import Journal
 from orchestrator.worker.threads import Stop
+
+SAY_EVERY = 0.1
+"""Seconds between two times that what the function says is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +64,55 @@ class _Link:
 
 
 class _RemoteJournal(Journal):
-    """Sends to the parent's journal, which counts and redacts."""
+    """Bounds and gathers what is said here, and sends it to the parent's journal, which redacts."""
 
     def __init__(self, link: _Link) -> None:
         super().__init__()
         self._link = link
+        self._loop = asyncio.get_running_loop()
+        self._sending = threading.Lock()
+        self._told = 0
 
     def heartbeat(self, details: Mapping[str, Any]) -> None:
-        self._link.send({"say": "heartbeat", "details": plain_json(dict(details))})
+        super().heartbeat(details)
+        self._soon()
 
     def progress(self, fraction: float, text: str) -> None:
-        self._link.send({"say": "progress", "fraction": fraction, "text": text})
+        super().progress(fraction, text)
+        self._soon()
 
     def log(self, level: str, message: str, fields: Mapping[str, Any]) -> None:
-        plain = plain_json(dict(fields))
-        self._link.send({"say": "log", "level": level, "message": str(message), "fields": plain})
+        super().log(level, message, fields)
+        if self.dirty:
+            self._soon()
+
+    def _soon(self) -> None:
+        """Send from the event loop, a few times a second however often something is said."""
+        if self._sending.acquire(blocking=False):
+            self._loop.call_soon_threadsafe(self._first)
+
+    def _first(self) -> None:
+        self.send()
+        self._loop.call_later(SAY_EVERY, self._again)
+
+    def _again(self) -> None:
+        self._sending.release()
+        if self.dirty:
+            self._soon()
+
+    def send(self) -> None:
+        """Send what has been said since the last time; call it on the event loop."""
+        pulse = self.take()
+        if pulse.beat:
+            self._link.send({"say": "heartbeat", "details": pulse.details})
+        for entry in pulse.entries:
+            if entry.kind == ATTEMPT_PROGRESS:
+                self._link.send({"say": "progress", **entry.data})
+            else:
+                self._link.send({"say": "log", "fields": {}, **entry.data})
+        if self.dropped > self._told:
+            self._link.send({"say": "dropped", "lines": self.dropped - self._told})
+            self._told = self.dropped
 
 
 class _RemoteLedger:
@@ -118,8 +158,10 @@ async def serve(descriptor: int) -> None:
 
 async def _attempt(job: dict[str, Any], link: _Link) -> dict[str, Any]:
     retry_on: tuple[type[BaseException], ...] = ()
+    journal = _RemoteJournal(link)
     try:
         sys.path[:] = job["path"]
+        _limit_memory(job["memory_mb"])
         worker = _import(job["module"], job["attribute"])
         retry_on = worker.retry_on
         facts = job["assignment"]
@@ -127,7 +169,7 @@ async def _attempt(job: dict[str, Any], link: _Link) -> dict[str, Any]:
         stop = Stop()
         ctx = Context(
             Assignment(**facts),
-            journal=_RemoteJournal(link),
+            journal=journal,
             ledger=_RemoteLedger(link),
             models=_NoModels(),
             secrets=job["secrets"],
@@ -137,8 +179,19 @@ async def _attempt(job: dict[str, Any], link: _Link) -> dict[str, Any]:
         result = await invoke(worker, job["value"], ctx, stop)
         payload = as_payload(worker, result, max_bytes=job["max_bytes"])
         return {"end": "output", "sha256": payload.ref.sha256, "data": payload.data.decode()}
+    except MemoryError as error:
+        limit = OutOfMemory(f"the child process needed more than its memory_mb={job['memory_mb']}")
+        return {"end": "error", "error": describe(limit if job["memory_mb"] else error, retry_on=retry_on).as_json()}
     except BaseException as error:  # noqa: BLE001 - user code; the parent is told what it raised
         return {"end": "error", "error": describe(error, retry_on=retry_on).as_json()}
+    finally:
+        journal.send()
+
+
+def _limit_memory(megabytes: int | None) -> None:
+    """Bound the address space: an allocation beyond it raises MemoryError here instead of costing a neighbour his."""
+    if megabytes is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (megabytes * 2**20, resource.RLIM_INFINITY))
 
 
 def _import(module: str, attribute: str) -> Worker[..., Any]:

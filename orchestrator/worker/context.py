@@ -17,6 +17,8 @@ from orchestrator.worker.journal import Journal
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+    from orchestrator.telemetry import Tracing
+
 
 class ModelSource(Protocol):
     """Where chat models come from: `orchestrator.llm.Models`, or a stand-in in tests."""
@@ -103,6 +105,7 @@ class Context:
         stopped: set when the attempt is to stop.
         loop: the event loop that the attempt runs on.
         capture: whether spans of model calls keep the messages.
+        tracing: makes spans below the attempt's; None where nothing is traced.
     """
 
     def __init__(
@@ -116,9 +119,11 @@ class Context:
         stopped: threading.Event | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
         capture: bool = True,
+        tracing: Tracing | None = None,
     ) -> None:
         self.assignment = assignment
         self.journal = journal
+        self.tracing = tracing
         self.usage = Usage()
         self.log = AttemptLog(self)
         self._ledger = ledger

@@ -22,6 +22,7 @@ R = TypeVar("R")
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _POOL = re.compile(r"[a-z][a-z0-9_-]*")
 RESERVED = "orchestrator."
+LEAST_MEMORY_MB = 256
 
 
 class Worker(Generic[P, R]):
@@ -116,6 +117,7 @@ def worker(
     retry_on: tuple[type[BaseException], ...] = (),
     timeout: str | float | None = None,
     process: bool = False,
+    memory_mb: int | None = None,
     description: str | None = None,
 ) -> Callable[[Callable[P, R]], Worker[P, R]]:
     """Declare a function as a worker.
@@ -127,6 +129,7 @@ def worker(
         retry_on: exceptions that are worth another try.
         timeout: of one attempt, `"60s"` or seconds; a step's own `timeout` wins.
         process: run in a child process that can be killed, for CPU-bound code.
+        memory_mb: of address space that such a child may have; None for no limit.
         description: for the catalogue; None takes the docstring's first line.
 
     Returns:
@@ -143,6 +146,7 @@ def worker(
         retry_on=retry_on,
         timeout=timeout,
         process=process,
+        memory_mb=memory_mb,
         description=description,
     )
 
@@ -155,6 +159,7 @@ def validator(
     retry_on: tuple[type[BaseException], ...] = (),
     timeout: str | float | None = None,
     process: bool = False,
+    memory_mb: int | None = None,
     description: str | None = None,
 ) -> Callable[[Callable[P, R]], Worker[P, R]]:
     """Declare a function `(output)` or `(output, ctx)` as a validator.
@@ -173,6 +178,7 @@ def validator(
         retry_on=retry_on,
         timeout=timeout,
         process=process,
+        memory_mb=memory_mb,
         description=description,
     )
 
@@ -186,6 +192,7 @@ def _declare(
     retry_on: tuple[type[BaseException], ...],
     timeout: str | float | None,
     process: bool,
+    memory_mb: int | None,
     description: str | None,
 ) -> Callable[[Callable[P, R]], Worker[P, R]]:
     if callable(name):
@@ -205,6 +212,7 @@ def _declare(
                 concurrency=concurrency,
                 timeout=timeout,
                 process=process,
+                memory_mb=memory_mb,
                 description=description if description is not None else _first_line(function),
             )
             retried = retry_on if isinstance(retry_on, tuple) else (retry_on,)
@@ -224,6 +232,7 @@ def make_card(
     concurrency: int | None = None,
     timeout: str | float | None = None,
     process: bool = False,
+    memory_mb: int | None = None,
     description: str = "",
 ) -> WorkerCard:
     """The card of a declaration.
@@ -239,6 +248,8 @@ def make_card(
         raise ValueError(f"the pool {pool!r} is not a lower-case word")
     if concurrency is not None and concurrency < 1:
         raise ValueError(f"concurrency is at least 1, not {concurrency}")
+    if memory_mb is not None and (not process or memory_mb < LEAST_MEMORY_MB):
+        raise ValueError(f"memory_mb is for process=True, and at least {LEAST_MEMORY_MB}: the child's own Python")
     return WorkerCard(
         name=name,
         kind=kind,
@@ -249,6 +260,7 @@ def make_card(
         concurrency=concurrency,
         timeout=None if timeout is None else parse_duration(timeout),
         process=process,
+        memory_mb=memory_mb,
     )
 
 

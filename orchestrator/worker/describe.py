@@ -10,6 +10,7 @@ from types import TracebackType
 
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.errors import AttemptError, ServiceError
+from orchestrator.llm.errors import classify
 from orchestrator.worker.failures import RemoteFailure
 
 MAX_MESSAGE = 4_000
@@ -61,8 +62,6 @@ def _read(error: BaseException, retry_on: tuple[type[BaseException], ...]) -> Er
 
 def _known(error: BaseException) -> ErrorInfo | None:
     """What a model call's or the network's error is classed as; None for every other error."""
-    from orchestrator.llm.errors import classify  # imports the model clients
-
     try:
         return classify(error)
     except Exception:  # noqa: BLE001 - it reads the message, and a user's __str__ may raise anything

@@ -11,6 +11,7 @@ from pydantic_core import to_jsonable_python
 
 from orchestrator.errors import InDoubt
 from orchestrator.worker.failures import EffectUnconfirmed
+from orchestrator.worker.started_tasks import uncollected
 
 
 class LedgerRow(Protocol):
@@ -74,7 +75,9 @@ class Effect:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._unsaved:
-            await asyncio.shield(asyncio.ensure_future(self._ledger.confirm(self.key, self.result)))
+            # Not the attempt's own to cancel: what was done must be known, whatever becomes of the attempt.
+            confirming = self._ledger.confirm(self.key, self.result)
+            await asyncio.shield(asyncio.create_task(confirming, context=uncollected()))
         elif kind is None and not self.confirmed:
             raise EffectUnconfirmed(
                 f"the block of the effect {self.key!r} ended without e.confirm(…), so it is in doubt from now on"

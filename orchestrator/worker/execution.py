@@ -8,11 +8,13 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from orchestrator.domain.attempt import ClaimedAttempt
 from orchestrator.domain.outcome import ErrorInfo, OutcomeKind
 from orchestrator.domain.payload import Payload
 from orchestrator.worker.journal import Journal
+from orchestrator.worker.started_tasks import StartedTasks
 from orchestrator.worker.threads import Stop
 
 log = logging.getLogger(__name__)
@@ -88,8 +90,13 @@ class Execution:
         self._limits = limits
         self._task: asyncio.Task[Ending] | None = None
         self._lingering = False
+        self._tasks = StartedTasks()
         self._told = asyncio.Event()
         self._left_behind = asyncio.Event()
+
+    def runs(self, task: asyncio.Task[Any] | None) -> bool:
+        """Whether this task runs the attempt's code: its own task, or one that its code has started."""
+        return task is not None and (task is self._task or task in self._tasks)
 
     @property
     def label(self) -> str:
@@ -212,7 +219,7 @@ class Execution:
     async def _linger(self, task: asyncio.Task[Ending]) -> None:
         """Hold on to the attempt while its code runs, so that no retry runs beside it: see `run`."""
         self._lingering = True
-        self.journal.log("warning", "the code was told to stop and does not; the attempt ends when it has", {})
+        self.journal.note("warning", "the code was told to stop and does not; the attempt ends when it has")
         until = time.monotonic() + self._limits.linger
         while not task.done():
             left = until - time.monotonic()
@@ -225,10 +232,16 @@ class Execution:
         self, work: Callable[[], Awaitable[Payload]], explain: Callable[[BaseException], ErrorInfo]
     ) -> Ending:
         """User code must take nothing with it: whatever it raises, also SystemExit, becomes an ending."""
+        self._tasks.collect()
         try:
-            return Ending(OutcomeKind.SUCCEEDED, payload=await work())
+            ending = Ending(OutcomeKind.SUCCEEDED, payload=await work())
         except BaseException as error:  # noqa: BLE001 - see above; cancellation is told by `self.reason`
-            return Ending(OutcomeKind.FAILED, error=explain(error))
+            ending = Ending(OutcomeKind.FAILED, error=explain(error))
+        for leak in await self._tasks.end(self._limits.patience / 2):
+            log.warning("%s left a task running: %s", self.label, leak)
+            text = f"the worker left a task running, which was cancelled: {leak}. Await what you start"
+            self.journal.note("warning", text)
+        return ending
 
     def _stopped(self, *, insist: bool) -> Ending | None:
         seconds = time.monotonic() - self.started

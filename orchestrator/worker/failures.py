@@ -37,6 +37,12 @@ class ChildDied(AttemptError):
     code = "child_died"
 
 
+class OutOfMemory(AttemptError):
+    """A `process=True` worker needed more than its `memory_mb`."""
+
+    code = "memory"
+
+
 class EffectUnconfirmed(AttemptError):
     """An `async with ctx.effect(…)` block ended without `confirm(…)`."""
 
@@ -47,6 +53,18 @@ class NotInChild(AttemptError):
     """Something that a `process=True` worker cannot use."""
 
     code = "not_in_child"
+
+
+class ExitInTask(AttemptError):
+    """A task that the worker started raised SystemExit, which would have ended the whole process."""
+
+    code = "system_exit"
+
+
+class Interrupted(AttemptError):
+    """A graph that runs as a worker waits for a person."""
+
+    code = "interrupted"
 
 
 class RemoteFailure(AttemptError):

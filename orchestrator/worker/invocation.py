@@ -18,6 +18,7 @@ from orchestrator.worker.context import Context
 from orchestrator.worker.declaration import Worker
 from orchestrator.worker.dependencies import resolve
 from orchestrator.worker.failures import NotJson, OutputTooLarge, WrongInput, WrongType
+from orchestrator.worker.large_values import beside_the_loop
 from orchestrator.worker.threads import Stop, run_in_thread
 
 Clean = Callable[[Any], Any] | None
@@ -53,7 +54,9 @@ async def invoke(worker: Worker[..., Any], value: Any, ctx: Context, stop: Stop)
         if judging:
             return Verdict(False, error.message)
         raise
-    return _verdict(worker, result) if judging else worker.signature.checked(result)
+    if judging:
+        return _verdict(worker, result)
+    return await beside_the_loop(result, worker.signature.checked)
 
 
 def as_json(worker: Worker[..., Any], result: Any) -> Any:

@@ -92,6 +92,22 @@ class Journal:
         with self._lock:
             self._pulse.entries.append(Entry(ATTEMPT_LOG, data))
 
+    def note(self, level: str, message: str) -> None:
+        """A line of the framework's own about the attempt; it does not count among the worker's lines."""
+        data = {"level": level, "message": self._clean(message)[:MAX_LINE]}
+        with self._lock:
+            self._pulse.entries.append(Entry(ATTEMPT_LOG, data))
+
+    def drop(self, lines: int) -> None:
+        """Count lines that were dropped before they came here."""
+        with self._lock:
+            self._dropped += lines
+
+    @property
+    def dropped(self) -> int:
+        """Lines that were not kept."""
+        return self._dropped
+
     def take(self, *, last: bool = False) -> Pulse:
         """What has been said since the last call; with `last`, also how many lines were dropped."""
         with self._lock:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.domain.worker import DEFAULT_POOL, WorkerKind
 from orchestrator.errors import ProjectError
 from orchestrator.worker.context import Context
 from orchestrator.worker.declaration import Worker, make_card, short_path
+from orchestrator.worker.failures import Interrupted, WrongInput
+from orchestrator.worker.runnable_schemas import input_schema, output_schema
 from orchestrator.worker.signature import read_signature
+from orchestrator.workflow.json_schema import value_problems
 
 if TYPE_CHECKING:
-    from langchain_core.runnables import Runnable
+    from langchain_core.runnables import Runnable, RunnableConfig
+
+INTERRUPTS = "__interrupt__"
+"""Where LangGraph tells of what a graph waits for."""
 
 
 def as_worker(
@@ -29,7 +36,9 @@ def as_worker(
     """Make a worker of a Runnable: its input is the step's `with`, its output whatever it gives, as JSON.
 
     Bind the result to a name at the top of a module, where the registry looks. The attempt's `Context` is in
-    `config["configurable"]["orchestrator"]`. The other arguments are those of `worker`.
+    `config["configurable"]["orchestrator"]`. What it takes and gives is known as far as the Runnable says
+    (`with_types` adds it). Its nodes, tools and chat models become spans below the attempt, and what chat models use
+    counts on the attempt. A cancellation cancels it. The other arguments are those of `worker`.
 
     Args:
         name: what workflows call it.
@@ -49,7 +58,9 @@ def as_worker(
         raise ProjectError(f"{place}: as_worker({name!r}): {runnable!r} is not a Runnable")
     function = _caller(runnable)
     try:
-        signature = read_signature(function)
+        signature = replace(
+            read_signature(function), input_schema=input_schema(runnable), output_schema=output_schema(runnable)
+        )
         card = make_card(
             name,
             WorkerKind.WORKER,
@@ -65,7 +76,30 @@ def as_worker(
 
 
 def _caller(runnable: Runnable[Any, Any]) -> Callable[..., Any]:
+    takes = input_schema(runnable)
+
     async def call(input: Any, ctx: Context) -> Any:
-        return await runnable.ainvoke(input, config={"configurable": {"orchestrator": ctx}})
+        from orchestrator.worker.inner_spans import InnerSpans  # imports LangChain, which the Runnable has done already
+
+        problems = value_problems(takes, input) if takes is not None else []
+        if problems:
+            raise WrongInput(f"the input does not fit: {'; '.join(problems)}")
+        spans = InnerSpans(ctx)
+        try:
+            given = await runnable.ainvoke(input, config=_config(ctx, spans))
+        finally:
+            spans.close()
+        if isinstance(given, dict) and INTERRUPTS in given:
+            raise Interrupted(
+                "the graph stopped at an interrupt, and nobody can answer it inside an attempt",
+                remedy="ask the person in a step of its own, with `kind: human`",
+            )
+        return given
 
     return call
+
+
+def _config(ctx: Context, spans: Any) -> RunnableConfig:
+    """A thread of its own for each attempt, for a graph that has a checkpointer."""
+    thread = f"{ctx.idempotency_key}#{ctx.number}"
+    return {"configurable": {"orchestrator": ctx, "thread_id": thread}, "callbacks": [spans]}

@@ -29,6 +29,7 @@ from orchestrator.worker.execution import StopReason
 from orchestrator.worker.lease import LeaseKeeper
 from orchestrator.worker.recorder import Recorder
 from orchestrator.worker.registry import Registry
+from orchestrator.worker.started_tasks import watching
 from orchestrator.worker.watchdog import Watchdog
 from orchestrator.worker.work import Services, agent_worker
 
@@ -55,6 +56,7 @@ class WorkerRuntime:
         environ: where secrets are looked up; None takes this process's environment.
         on_stuck: called with an attempt's label when its code was told to stop and does not; a process that does
             nothing else should exit at once. Without it such code is waited for: `AttemptRunner` says how long.
+        dead_after: seconds of silence after which supervisors take this process for dead.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class WorkerRuntime:
         concurrency: int | None = None,
         environ: Mapping[str, str] | None = None,
         on_stuck: Callable[[str], None] | None = None,
+        dead_after: float = 4 * HEARTBEAT,
     ) -> None:
         self._database = database
         self._listener = listener
@@ -88,7 +91,10 @@ class WorkerRuntime:
         self._member = Presence(database, "worker", self._pools, every=HEARTBEAT, on_buried=self._on_buried)
         limits = {item.name: item.card.concurrency for item in registry}
         self._claims = Claims(self._claim, {**limits, AGENT_WORKER: None})
-        self._watchdog = Watchdog(self._labels, after=max(0.5, self._lease / 5))
+        self._dead_after = dead_after
+        self._watchdog = Watchdog(
+            lambda: self._keeper.held, max(0.5, self._lease / 5), deadline=self._deadline, on_stuck=on_stuck
+        )
         services = Services(
             database=database,
             registry=registry,
@@ -97,6 +103,7 @@ class WorkerRuntime:
             redactor=redactor,
             environ=os.environ if environ is None else environ,
             max_output_bytes=settings.max_output_bytes,
+            tracing=tracing,
         )
         self._runner = AttemptRunner(
             member=self._member,
@@ -137,6 +144,7 @@ class WorkerRuntime:
             await stack.enter_async_context(self._member)
             await self._subscribe()
             stack.push_async_callback(self._unsubscribe)
+            stack.enter_context(watching(asyncio.get_running_loop()))
             self._watchdog.start()
             stack.callback(self._watchdog.close)
             services = [asyncio.create_task(each) for each in (self._keeper.run(), self._recorder.run(), stop.wait())]
@@ -232,6 +240,11 @@ class WorkerRuntime:
         """Nothing that was claimed under the old id is ours any more."""
         self._keeper.lose_all()
         await self._subscribe()
+
+    def _deadline(self) -> float:
+        """Until when (monotonic clock) nobody takes what runs here for lost."""
+        leases = [execution.held_until for execution in self._keeper.held]
+        return min([*leases, self._member.heard_at + self._dead_after])
 
     def _labels(self) -> list[str]:
         return [execution.label for execution in self._keeper.held]

@@ -94,7 +94,7 @@ class Signature:
             # Pydantic writes NaN as null; we would rather say so than store something else.
             if _not_finite(self._output.dump_python(result, warnings=False)):
                 raise NotJson("the output cannot be stored as JSON: it holds NaN or an infinity")
-        except (PydanticSerializationError, UnicodeDecodeError, RecursionError) as error:
+        except (PydanticSerializationError, ValueError, RecursionError) as error:  # ValueError: a circle
             if "UnexpectedValue" in str(error):  # a field was assigned something else after its validation
                 raise WrongType(f"expected {self.gives}: {error}") from error
             raise NotJson(f"the output cannot be stored as JSON: {error}") from error

@@ -1,4 +1,4 @@
-"""Notices an event loop that is blocked, and says which code blocks it."""
+"""Notices an event loop that is blocked, says which attempt blocks it and where, and ends the process in time."""
 
 from __future__ import annotations
 
@@ -10,22 +10,43 @@ import time
 import traceback
 from collections.abc import Callable
 
+from orchestrator.worker.execution import Execution
+
 log = logging.getLogger(__name__)
+
+TICK = 0.25
+"""Seconds between two looks at the most; the process is ended two of them before others may act."""
+
+REMEDY = "Write blocking code as a sync function (it gets a thread) or with process=True."
 
 
 class Watchdog:
     """A thread that asks the event loop for a sign of life.
 
-    While one worker blocks the loop, every other attempt of the process stands still and its lease runs out.
+    While one worker blocks the loop, every other attempt of the process stands still, no lease is renewed and no
+    heartbeat is sent. Once those have run out others take the attempts for lost and try them again, beside code that
+    may still run; so with `on_stuck` the process ends before that.
 
     Args:
-        running: names the attempts that are running now.
+        held: the attempts that are running now.
         after: seconds without a sign that count as blocked.
+        deadline: until when (monotonic clock) nobody else acts on what runs here.
+        on_stuck: called with the label of the attempt that blocks the loop; it should end the process at once.
     """
 
-    def __init__(self, running: Callable[[], list[str]], after: float) -> None:
-        self._running = running
+    def __init__(
+        self,
+        held: Callable[[], list[Execution]],
+        after: float,
+        *,
+        deadline: Callable[[], float],
+        on_stuck: Callable[[str], None] | None = None,
+    ) -> None:
+        self._held = held
         self._after = after
+        self._deadline = deadline
+        self._on_stuck = on_stuck
+        self._tick = min(after / 4, TICK)
         self._beat = time.monotonic()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -43,14 +64,17 @@ class Watchdog:
         self._ended.set()
 
     def _watch(self, loop: asyncio.AbstractEventLoop, where: int) -> None:
-        said = False
-        while not self._ended.wait(self._after / 4):
+        blocked, culprit = False, None
+        while not self._ended.wait(self._tick):
             silent = time.monotonic() - self._beat
             if silent < self._after:
-                said = False
-            elif not said:
-                said = True
-                self._report(silent, where)
+                blocked, culprit = False, None
+            elif not blocked:
+                blocked = True
+                culprit = self._culprit(loop)
+                self._report(silent, where, culprit)
+            if blocked and self._too_late(culprit):
+                return
             try:
                 loop.call_soon_threadsafe(self._sign)
             except RuntimeError:
@@ -59,16 +83,32 @@ class Watchdog:
     def _sign(self) -> None:
         self._beat = time.monotonic()
 
-    def _report(self, silent: float, where: int) -> None:
+    def _too_late(self, culprit: Execution | None) -> bool:
+        """End the process, if that can be done and others are about to take its attempts for lost."""
+        held = self._held()
+        if self._on_stuck is None or not held or time.monotonic() + 2 * self._tick < self._deadline():
+            return False
+        self._on_stuck(culprit.label if culprit is not None else "what blocks the event loop")
+        return True
+
+    def _culprit(self, loop: asyncio.AbstractEventLoop) -> Execution | None:
+        current = asyncio.current_task(loop)
+        return next((each for each in self._held() if each.runs(current)), None)
+
+    def _report(self, silent: float, where: int, culprit: Execution | None) -> None:
         frame = sys._current_frames().get(where)
         stack = traceback.extract_stack(frame) if frame is not None else []
-        culprit = stack[-1] if stack else None
-        place = f"{culprit.filename}:{culprit.lineno} in {culprit.name}" if culprit else "unknown"
+        place = f"{stack[-1].filename}:{stack[-1].lineno} in {stack[-1].name}" if stack else "unknown"
+        who = culprit.label if culprit is not None else "no attempt's own code"
         log.error(
-            "the event loop has been blocked for %.1fs at %s; no lease is renewed meanwhile. Running: %s. "
-            "Write blocking code as a sync function (it gets a thread) or with process=True.\n%s",
+            "the event loop has been blocked for %.1fs at %s by %s; no lease is renewed meanwhile. Running: %s. %s\n%s",
             silent,
             place,
-            ", ".join(self._running()) or "nothing",
+            who,
+            ", ".join(each.label for each in self._held()) or "nothing",
+            REMEDY,
             "".join(traceback.format_list(stack[-8:])),
         )
+        if culprit is not None:
+            text = f"this attempt blocks the event loop of its process, at {place}. {REMEDY}"
+            culprit.journal.note("error", text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from orchestrator.domain.attempt import ClaimedAttempt, Purpose
@@ -15,13 +16,14 @@ from orchestrator.errors import SecretMissing, UnknownWorker
 from orchestrator.store.blobs import get_blobs
 from orchestrator.store.database import Database
 from orchestrator.store.effects import EffectRow, claim_effect, confirm_effect
-from orchestrator.telemetry import Redactor
+from orchestrator.telemetry import Redactor, Tracing
 from orchestrator.worker.agent import run_agent
 from orchestrator.worker.child import run_in_child
 from orchestrator.worker.context import Assignment, Context, ModelSource
 from orchestrator.worker.declaration import Worker
 from orchestrator.worker.invocation import as_payload, invoke
 from orchestrator.worker.journal import Journal
+from orchestrator.worker.large_values import beside_the_loop
 from orchestrator.worker.registry import Registry
 from orchestrator.worker.signature import read_signature
 from orchestrator.worker.threads import Stop
@@ -44,6 +46,7 @@ class Services:
     environ: Mapping[str, str]
     redactor: Redactor
     max_output_bytes: int
+    tracing: Tracing | None = None
 
     def find(self, name: str) -> Worker[..., Any]:
         """The worker of that name, also the built-in agent.
@@ -134,6 +137,7 @@ class Work:
                 ledger=ledger,
                 secrets=self._secrets,
                 max_bytes=limit,
+                clean=self.clean,
             )
             return Payload.of(self.redactor.value(decode(payload.data))) if self._secrets else payload
         self.context = Context(
@@ -144,11 +148,13 @@ class Work:
             secrets=self._secrets,
             stopped=self._stop.requested,
             loop=asyncio.get_running_loop(),
+            tracing=self._services.tracing,
         )
         result = await invoke(worker, value, self.context, self._stop)
         self.verdict = result if worker.card.kind is WorkerKind.VALIDATOR else None
         clean = self.redactor.value if self._secrets else None
-        return as_payload(worker, result, clean=clean, max_bytes=limit)
+        store = partial(as_payload, worker, clean=clean, max_bytes=limit)
+        return await beside_the_loop(result, store)
 
     def clean(self, value: Any) -> Any:
         """A text or JSON value without the step's secrets and the process's own."""

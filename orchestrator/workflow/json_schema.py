@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 from json import dumps, loads
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
-from referencing import Registry
-from referencing.exceptions import Unresolvable
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
 
 MOST_PROBLEMS = 10
 LONGEST_MESSAGE = 300
@@ -20,6 +19,8 @@ def value_problems(schema: dict[str, Any], value: Any) -> list[str]:
 
     A `$ref` is followed inside the schema only; one that leads nowhere is a problem of the value's own.
     """
+    from referencing.exceptions import Unresolvable
+
     try:
         errors = sorted(_validator(dumps(schema, sort_keys=True)).iter_errors(value), key=_place)
     except (Unresolvable, RecursionError) as error:
@@ -29,6 +30,9 @@ def value_problems(schema: dict[str, Any], value: Any) -> list[str]:
 
 @lru_cache(maxsize=512)
 def _validator(schema: str) -> Draft202012Validator:
+    from jsonschema import Draft202012Validator  # a tenth of a second that a worker process does without
+    from referencing import Registry
+
     registry: Registry[Any] = Registry()
     return Draft202012Validator(loads(schema), registry=registry)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from tests.benchmarks import durable_steps, enqueue_to_start, growth, makespan, residents, saver, takeover
+from tests.benchmarks import durable_steps, enqueue_to_start, growth, makespan, residents, saver, takeover, worker_start
 from tests.benchmarks.measure import Figure
 from tests.benchmarks.stage import Stage
 
@@ -19,4 +19,5 @@ BENCHMARKS: dict[str, Measure] = {
     "growth": growth.measure,
     "residents": residents.measure,
     "takeover": takeover.measure,
+    "worker_start": worker_start.measure,
 }

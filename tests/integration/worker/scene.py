@@ -17,6 +17,7 @@ from orchestrator.settings import TelemetrySettings, WorkerSettings
 from orchestrator.store import Database, attempts, blobs, inbox, processes, runs
 from orchestrator.store.attempts import AttemptRow
 from orchestrator.store.events import read_events
+from orchestrator.store.spans import SpanStore
 from orchestrator.store.superstep import Superstep, write_superstep
 from orchestrator.telemetry import Redactor, Tracing
 from orchestrator.worker import Registry
@@ -163,7 +164,7 @@ async def serving(
     """A worker process's runtime on the pool of the specialists."""
     own = database or scene.database
     async with AsyncExitStack() as stack:
-        tracing = Tracing(TelemetrySettings())
+        tracing = Tracing(TelemetrySettings(), sink=SpanStore(own))
         await tracing.start()
         stack.push_async_callback(tracing.aclose)
         runtime = WorkerRuntime(
@@ -172,7 +173,7 @@ async def serving(
             notifier=await stack.enter_async_context(Notifier(own.pool)),
             registry=registry or Registry(ALL),
             settings=scene.settings,
-            models=models,
+            models=models(tracing) if callable(models) else models,
             tracing=tracing,
             redactor=Redactor(),
             pools=[POOL],

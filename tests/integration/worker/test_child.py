@@ -95,6 +95,7 @@ async def test_a_child_ends_when_its_worker_process_is_gone():
         "value": {"what": "hang"},
         "secrets": {},
         "max_bytes": 1_000,
+        "memory_mb": None,
     }
     write_frame(writer, job)
     assert await read_frame(reader) == {"say": "heartbeat", "details": {"step": "hang"}}

@@ -137,6 +137,10 @@ class Settings(Frozen):
     telemetry: TelemetrySettings = TelemetrySettings()
     models: dict[str, ModelSettings] = Field(default_factory=dict)
 
+    def concurrency(self, pool: str) -> int:
+        """Attempts at once in one process of a pool that a placement starts."""
+        return self.scaling.of(pool).concurrency or self.worker.concurrency
+
     @property
     def state_dir(self) -> Path:
         """`.orchestrator/`: the embedded database, the local model's registration, logs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from orchestrator.domain.worker import WorkerCard
 
@@ -53,13 +53,12 @@ class Scale:
 
     Attributes:
         wanted: processes.
-        roomy_since: since when fewer than `wanted` would have done, None while they would not.
-        peak: how many were needed at the most since then.
+        needed: when how many were needed, within the cool-down; only what nothing later has exceeded, so the first is
+            the most, and there are never more entries than processes.
     """
 
     wanted: int = 0
-    roomy_since: float | None = None
-    peak: int = 0
+    needed: tuple[tuple[float, int], ...] = ()
 
 
 def rescale(policy: ScalingPolicy, load: PoolLoad, before: Scale, now: float) -> Scale:
@@ -72,21 +71,18 @@ def rescale(policy: ScalingPolicy, load: PoolLoad, before: Scale, now: float) ->
     Args:
         policy: the pool's.
         load: as it was observed.
-        before: what this function gave last; `Scale()` at first.
+        before: what this function gave last; `Scale(n)` at first, where n processes are there.
         now: seconds of any clock that does not go back.
     """
-    bounded = replace(before, wanted=_between(policy, before.wanted))
-    needed = _between(policy, _needed(policy, load, bounded.wanted))
-    if needed > bounded.wanted:
-        arrived = load.serving >= bounded.wanted
-        return Scale(min(needed, max(1, 2 * bounded.wanted))) if arrived else Scale(bounded.wanted)
-    if needed == bounded.wanted:
-        return Scale(bounded.wanted)
-    since = now if bounded.roomy_since is None else bounded.roomy_since
-    peak = max(needed, bounded.peak) if bounded.roomy_since is not None else needed
-    if now - since >= policy.cool_down:
-        return Scale(_between(policy, peak))
-    return replace(bounded, roomy_since=since, peak=peak)
+    wanted = _between(policy, before.wanted)
+    needed = _between(policy, _needed(policy, load, wanted))
+    earlier = before.needed or ((now, wanted),)
+    recent = (*(each for each in earlier if now - each[0] < policy.cool_down and each[1] > needed), (now, needed))
+    if needed <= wanted:
+        wanted = min(wanted, recent[0][1])
+    elif load.serving >= wanted:
+        wanted = min(needed, max(1, 2 * wanted))
+    return Scale(wanted, recent)
 
 
 def _needed(policy: ScalingPolicy, load: PoolLoad, wanted: int) -> int:

@@ -56,16 +56,15 @@ def test_what_a_load_calls_for(policy: ScalingPolicy, load: PoolLoad, before: in
     assert rescale(policy, load, Scale(before), now=0.0).wanted == wanted
 
 
-def test_it_shrinks_after_the_cool_down_to_what_was_needed_at_the_most_meanwhile():
-    scale = Scale(6)
-    for now, running in [(100.0, 4), (110.0, 11), (120.0, 0), (129.9, 0)]:
-        scale = rescale(POLICY, PoolLoad(running=running, serving=6), scale, now)
-        assert scale.wanted == 6
-    scale = rescale(POLICY, PoolLoad(serving=6), scale, 130.0)
-    assert scale.wanted == 3
-    scale = rescale(POLICY, PoolLoad(serving=3), scale, 131.0)
-    assert scale.wanted == 3
-    assert rescale(POLICY, PoolLoad(serving=3), scale, 161.0).wanted == 0
+def test_each_process_goes_a_cool_down_after_it_was_last_needed():
+    scale, course = Scale(6), {}
+    for now in range(100, 181):
+        running = {range(100, 110): 24, range(110, 120): 11, range(120, 130): 4}
+        load = PoolLoad(running=next((held for when, held in running.items() if now in when), 0), serving=scale.wanted)
+        before, scale = scale.wanted, rescale(POLICY, load, scale, float(now))
+        if scale.wanted != before:
+            course[now] = scale.wanted
+    assert course == {139: 3, 149: 1, 159: 0}
 
 
 def test_a_burst_in_the_cool_down_begins_it_anew():
@@ -73,8 +72,8 @@ def test_a_burst_in_the_cool_down_begins_it_anew():
     scale = rescale(POLICY, PoolLoad(running=8, serving=2), scale, 29.0)
     scale = rescale(POLICY, PoolLoad(serving=2), scale, 31.0)
     assert scale.wanted == 2
-    assert rescale(POLICY, PoolLoad(serving=2), scale, 60.0).wanted == 2
-    assert rescale(POLICY, PoolLoad(serving=2), scale, 61.0).wanted == 0
+    assert rescale(POLICY, PoolLoad(serving=2), scale, 58.9).wanted == 2
+    assert rescale(POLICY, PoolLoad(serving=2), scale, 59.0).wanted == 0
 
 
 def test_a_pool_is_not_emptied_while_something_is_queued():
@@ -86,18 +85,19 @@ def test_a_pool_is_not_emptied_while_something_is_queued():
 
 @given(POLICIES, st.lists(st.tuples(LOADS, st.floats(0.1, 20)), max_size=60))
 def test_bounds_steps_and_patience_hold_whatever_comes(policy: ScalingPolicy, course: list[tuple[PoolLoad, float]]):
-    scale, now, last_change = rescale(policy, PoolLoad(), Scale(), 0.0), 0.0, -1e9
+    scale, now, grown = rescale(policy, PoolLoad(), Scale(), 0.0), 0.0, -1e9
     for load, pause in course:
         now += pause
         before, scale = scale, rescale(policy, load, scale, now)
         assert policy.min <= scale.wanted <= policy.max
+        assert len(scale.needed) <= policy.max + 1
         if scale.wanted > before.wanted:
             assert scale.wanted <= max(1, 2 * before.wanted)
             assert load.serving >= before.wanted
+            grown = now
         if scale.wanted < before.wanted:
-            assert now - last_change >= policy.cool_down
-        if scale.wanted != before.wanted:
-            last_change = now
+            assert now - grown >= policy.cool_down
+            assert load.running <= scale.wanted * policy.slots or scale.wanted == policy.max
 
 
 @given(POLICIES, st.integers(0, 300), st.integers(0, 300))

@@ -15,7 +15,7 @@ Member = tuple[str, int]
 """A process as `processes` names it: its host and its process id there."""
 
 MOST_COUNTED = 10_000
-"""Queued attempts of a pool that are counted; counting so many takes some 10 ms."""
+"""Queued attempts of a pool that are counted; counting so many takes some 25 ms."""
 
 
 async def pool_loads(

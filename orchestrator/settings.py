@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from orchestrator.domain.scaling import ScalingPolicy
 
 
 class Frozen(BaseModel):
@@ -46,6 +48,49 @@ class WorkerSettings(Frozen):
     lease: float = Field(default=15.0, gt=0, description="without renewal for so long an attempt is lost")
     grace: float = Field(default=20.0, ge=0, description="to finish what it holds after SIGTERM")
     max_output_bytes: int = Field(default=10_000_000, ge=1_000)
+
+
+class PoolScaling(Frozen):
+    """Between which bounds a pool's processes grow and shrink, and when. All times are seconds."""
+
+    min: int = Field(default=0, ge=0, description="processes at the least; 0 lets an idle pool have none")
+    max: int = Field(default=4, ge=1, description="processes at the most")
+    target_wait: float | None = Field(default=2.0, gt=0, description="grow when an attempt has waited for longer")
+    target_depth: float | None = Field(default=None, gt=0, description="grow when more are queued for each slot")
+    cool_down: float = Field(default=30.0, ge=0, description="a process not needed for so long is taken away")
+    concurrency: int | None = Field(default=None, ge=1, description="attempts at once in one process; worker's if none")
+
+
+class ScalingSettings(Frozen):
+    """How pools scale where `orchestrator up` or another placement starts their processes.
+
+    `default` holds for every pool; `pools` says what is different for one, key by key.
+    """
+
+    interval: float = Field(default=1.0, gt=0, description="seconds between two looks at the pools")
+    default: PoolScaling = PoolScaling()
+    pools: dict[str, PoolScaling] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in (None, *self.pools):
+            found = self.default if name is None else self.of(name)
+            where = "default" if name is None else f"pools.{name}"
+            if found.min > found.max:
+                raise ValueError(f"{where}: min is {found.min} and max is {found.max}")
+            if found.target_wait is None and found.target_depth is None:
+                raise ValueError(f"{where}: either target_wait or target_depth must be given")
+        return self
+
+    def of(self, pool: str) -> PoolScaling:
+        """What holds for a pool: its own keys over those of `default`."""
+        own = self.pools.get(pool)
+        return self.default if own is None else self.default.model_copy(update=own.model_dump(exclude_unset=True))
+
+    def policy(self, pool: str, slots: int) -> ScalingPolicy:
+        """A pool's policy, where one of its processes has so many slots."""
+        chosen = self.of(pool).model_dump(exclude={"concurrency"})
+        return ScalingPolicy(slots=slots, **chosen)
 
 
 class ModelSettings(Frozen):
@@ -89,8 +134,13 @@ class Settings(Frozen):
     database: DatabaseSettings = DatabaseSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
     worker: WorkerSettings = WorkerSettings()
+    scaling: ScalingSettings = ScalingSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     models: dict[str, ModelSettings] = Field(default_factory=dict)
+
+    def concurrency(self, pool: str) -> int:
+        """Attempts at once in one process of a pool that a placement starts."""
+        return self.scaling.of(pool).concurrency or self.worker.concurrency
 
     @property
     def state_dir(self) -> Path:

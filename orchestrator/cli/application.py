@@ -20,6 +20,7 @@ from orchestrator.cli.commands import (
     runs,
     serve,
     trace,
+    up,
     validate,
     workers,
 )
@@ -39,6 +40,7 @@ application.command("run")(run.run)
 application.command("validate")(validate.validate)
 application.command("plan")(plan.plan)
 application.command("trace")(trace.trace)
+application.command("up")(up.up)
 application.command("supervisor")(serve.supervisor)
 application.command("worker")(serve.worker)
 application.command("doctor")(doctor.doctor)

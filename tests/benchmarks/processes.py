@@ -71,10 +71,16 @@ class Project:
             url: of a migrated database.
             arguments: `supervisor`, or `worker` and its options.
         """
+        async with self.command(url, *arguments) as (running, log):
+            yield Served(running, await _announced(url, running, log))
+
+    @asynccontextmanager
+    async def command(self, url: str, *arguments: str) -> AsyncIterator[tuple[subprocess.Popen[bytes], Path]]:
+        """The same for a command that is in no row of `processes`: the process, and the file with its output."""
         log = self.root / f"{next(_numbers)}-{arguments[0]}.log"
         running = await asyncio.to_thread(self._start, url, arguments, log)
         try:
-            yield Served(running, await _announced(url, running, log))
+            yield running, log
         finally:
             await asyncio.to_thread(_end, running)
 

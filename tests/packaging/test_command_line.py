@@ -21,6 +21,7 @@ COMMANDS = {
     "runs": {"answer", "cancel", "fork", "history", "list", "retry", "show"},
     "supervisor": set(),
     "trace": set(),
+    "up": set(),
     "validate": set(),
     "worker": set(),
     "workers": {"list", "show"},

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.domain.scaling import ScalingPolicy
 from orchestrator.errors import ProjectError
 from orchestrator.project import Project, find_project, graph_path, load_registry, load_settings
 from orchestrator.settings import Settings
@@ -124,6 +125,42 @@ def test_every_mistake_of_config_and_environment_in_one_go(folder):
         "$ORCHESTRATOR_DATABASE_POOL_SIZE: database.pool_size: Input should be greater than or equal to 2",
     ):
         assert expected in message
+
+
+SCALING = """\
+scaling:
+  interval: 0.5
+  default: {max: 3, cool_down: 10}
+  pools:
+    documents: {min: 1, target_depth: 4, concurrency: 2}
+"""
+
+
+def test_a_pool_scales_by_its_own_keys_over_the_default(folder):
+    write(folder / "configs/default.yaml", SCALING)
+    scaling = load_settings(project_of(folder), {"ORCHESTRATOR_SCALING_DEFAULT_MAX": "5"}).scaling
+    assert scaling.interval == 0.5
+    assert scaling.of("documents").concurrency == 2
+    assert scaling.policy("documents", 2) == ScalingPolicy(1, 5, 2, 2.0, 4.0, 10.0)
+    assert scaling.policy("others", 8) == ScalingPolicy(0, 5, 8, 2.0, None, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{pools: {documents: {mni: 1}}}", ":1:31: unknown key 'scaling.pools.documents.mni' (did you mean 'min'?)"),
+        ("{default: {wait: 1}}", ":1:21: unknown key 'scaling.default.wait' (known: concurrency, cool_down, max"),
+        ("{pool: {}}", ":1:11: unknown key 'scaling.pool' (did you mean 'pools'?)"),
+        ("{pools: {documents: {min: 5}}}", ":1:1: scaling: Value error, pools.documents: min is 5 and max is 4"),
+        ("{default: {target_wait: null}}", "default: either target_wait or target_depth must be given"),
+        ("{pools: {documents: {cool_down: 30s}}}", "scaling.pools.documents.cool_down: Input should be a valid number"),
+    ],
+)
+def test_mistakes_in_the_scaling_of_a_pool_name_their_place(folder, text, message):
+    write(folder / "configs/default.yaml", f"scaling: {text}\n")
+    with pytest.raises(ProjectError) as caught:
+        load_settings(project_of(folder), {})
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,13 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.cli import loop
+from orchestrator.cli.health import healthy
 from orchestrator.cli.interrupts import Interrupts, on_signals
 from orchestrator.cli.invocation import Invocation, read_registry
 from orchestrator.cli.quantities import plural
@@ -24,17 +26,23 @@ EXIT_STUCK = 70
 _MOST_NAMED = 10
 
 Serve = Callable[["Orchestrator", asyncio.Event], Awaitable[Sequence[object]]]
+HealthOption = Annotated[
+    Path | None,
+    typer.Option("--health-file", help="Touched every second while this process works, for a probe.", metavar="FILE"),
+]
+LifelineOption = Annotated[int | None, typer.Option("--lifeline", hidden=True)]
 
 
-def supervisor(context: typer.Context) -> None:
+def supervisor(context: typer.Context, health_file: HealthOption = None, lifeline: LifelineOption = None) -> None:
     """Hold runs until SIGTERM or Ctrl-C; then hand them back."""
     invocation: Invocation = context.obj
+    _hold_on(invocation, lifeline)
     invocation.log("info")
 
     async def serve(app: Orchestrator, stop: asyncio.Event) -> Sequence[object]:
         return await app.serve_supervisor(stop)
 
-    loop.run(_serve(invocation, "supervisor", "run", serve))
+    loop.run(_serve(invocation, "supervisor", "run", serve, health_file))
 
 
 def worker(
@@ -47,18 +55,29 @@ def worker(
         int | None,
         typer.Option("--concurrency", "-c", min=1, help="Attempts at once in this process.", metavar="N"),
     ] = None,
+    health_file: HealthOption = None,
+    lifeline: LifelineOption = None,
 ) -> None:
     """Carry out the attempts of some pools until SIGTERM or Ctrl-C; then finish or hand back what is held."""
     invocation: Invocation = context.obj
+    _hold_on(invocation, lifeline)
     invocation.log("info")
     registry = read_registry(invocation.settings())
     chosen = tuple(dict.fromkeys(pools or registry.pools))
-    _warn_of_empty_pools(chosen, registry.pools)
+    warn_of_empty_pools(chosen, registry.pools)
 
     async def serve(app: Orchestrator, stop: asyncio.Event) -> Sequence[object]:
         return await app.serve_workers(stop, pools=chosen, concurrency=concurrency, on_stuck=_leave)
 
-    loop.run(_serve(invocation, f"worker of {', '.join(chosen)}", "attempt", serve))
+    loop.run(_serve(invocation, f"worker of {', '.join(chosen)}", "attempt", serve, health_file))
+
+
+def _hold_on(invocation: Invocation, lifeline: int | None) -> None:
+    """Do not outlive whoever started this process and handed it a lifeline."""
+    if lifeline is not None:
+        from orchestrator.placement.lifeline import hold_on
+
+        hold_on(lifeline, patience=invocation.settings().worker.grace + 10.0)
 
 
 def _leave(label: str) -> None:
@@ -67,7 +86,8 @@ def _leave(label: str) -> None:
     os._exit(EXIT_STUCK)
 
 
-def _warn_of_empty_pools(chosen: Sequence[str], known: Sequence[str]) -> None:
+def warn_of_empty_pools(chosen: Sequence[str], known: Sequence[str]) -> None:
+    """Say which of the chosen pools no worker of the project is in."""
     from orchestrator.workflow.suggestions import suggest
 
     for pool in chosen:
@@ -77,7 +97,7 @@ def _warn_of_empty_pools(chosen: Sequence[str], known: Sequence[str]) -> None:
             typer.secho(f"warning: {message}" + (f" ({hint})" if hint else ""), err=True, fg="yellow")
 
 
-async def _serve(invocation: Invocation, what: str, held: str, serve: Serve) -> None:
+async def _serve(invocation: Invocation, what: str, held: str, serve: Serve, health_file: Path | None) -> None:
     from orchestrator.app import Orchestrator
 
     stop = asyncio.Event()
@@ -95,7 +115,8 @@ async def _serve(invocation: Invocation, what: str, held: str, serve: Serve) -> 
         async with Orchestrator.open(invocation.project, settings=invocation.settings(), serve=False) as app:
             loop.settle_memory()
             typer.echo(f"{what}: serving; Ctrl-C stops it", err=True)
-            handed_back = await serve(app, stop)
+            async with healthy(health_file):
+                handed_back = await serve(app, stop)
         typer.echo(f"{what}: stopped; {handed_back_text(handed_back, held)}", err=True)
 
 

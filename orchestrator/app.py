@@ -266,6 +266,7 @@ class Orchestrator:
             concurrency=concurrency,
             environ=parts.environ,
             on_stuck=on_stuck,
+            sharing=self.settings.sharing,
         )
         return await runtime.run(stop)
 

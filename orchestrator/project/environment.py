@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import get_origin
 
 from pydantic import BaseModel
 
@@ -27,8 +28,17 @@ def setting_names() -> dict[str, tuple[str, ...]]:
     names: dict[str, tuple[str, ...]] = {}
     for section, info in Settings.model_fields.items():
         if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            names |= {f"{section}_{key}": (section, key) for key in info.annotation.model_fields}
+            names |= {"_".join(key): key for key in _keys(info.annotation, (section,))}
     return names | {"tenant": ("tenant",)}
+
+
+def _keys(model: type[BaseModel], above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The keys of a section and of the sections in it; a mapping by names of the user's stands in the file alone."""
+    for name, info in model.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            yield from _keys(info.annotation, (*above, name))
+        elif get_origin(info.annotation) is not dict:
+            yield (*above, name)
 
 
 def read_environment(environ: Mapping[str, str], values: Values, tiers: Values, problems: list[str]) -> None:

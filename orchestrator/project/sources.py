@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -111,9 +111,16 @@ def explain(
 
 
 def _fields(model: type[BaseModel], path: Key) -> list[str]:
+    kind: Any = model
     for part in path:
-        info = model.model_fields.get(str(part))
-        if info is None or not (isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)):
+        if get_origin(kind) is dict:  # by names of the user's
+            kind = get_args(kind)[1]
+        elif _is_section(kind) and str(part) in kind.model_fields:
+            kind = kind.model_fields[str(part)].annotation
+        else:
             return []
-        model = info.annotation
-    return list(model.model_fields)
+    return list(kind.model_fields) if _is_section(kind) else []
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from orchestrator.domain.rate import Rate
 from orchestrator.domain.worker import DEFAULT_POOL, VALIDATOR_POOL, WorkerCard, WorkerKind
 from orchestrator.errors import ProjectError
 from orchestrator.worker.signature import Signature, read_signature
@@ -113,6 +114,8 @@ def worker(
     *,
     pool: str = DEFAULT_POOL,
     concurrency: int | None = None,
+    max_running: int | None = None,
+    rate: str | None = None,
     retry_on: tuple[type[BaseException], ...] = (),
     timeout: str | float | None = None,
     process: bool = False,
@@ -124,6 +127,8 @@ def worker(
         name: what workflows call it: lower-case words joined by dots.
         pool: the queue it is served from.
         concurrency: attempts of it at once in one process; None for no limit of its own.
+        max_running: attempts of it at once over all processes on all machines.
+        rate: how often an attempt of it may begin, over all processes: `"60/m"`; also `/s`, `/h`, `/d`.
         retry_on: exceptions that are worth another try.
         timeout: of one attempt, `"60s"` or seconds; a step's own `timeout` wins.
         process: run in a child process that can be killed, for CPU-bound code.
@@ -140,6 +145,8 @@ def worker(
         name,
         pool=pool,
         concurrency=concurrency,
+        max_running=max_running,
+        rate=rate,
         retry_on=retry_on,
         timeout=timeout,
         process=process,
@@ -152,6 +159,8 @@ def validator(
     *,
     pool: str = VALIDATOR_POOL,
     concurrency: int | None = None,
+    max_running: int | None = None,
+    rate: str | None = None,
     retry_on: tuple[type[BaseException], ...] = (),
     timeout: str | float | None = None,
     process: bool = False,
@@ -170,6 +179,8 @@ def validator(
         name,
         pool=pool,
         concurrency=concurrency,
+        max_running=max_running,
+        rate=rate,
         retry_on=retry_on,
         timeout=timeout,
         process=process,
@@ -183,6 +194,8 @@ def _declare(
     *,
     pool: str,
     concurrency: int | None,
+    max_running: int | None,
+    rate: str | None,
     retry_on: tuple[type[BaseException], ...],
     timeout: str | float | None,
     process: bool,
@@ -203,6 +216,8 @@ def _declare(
                 pool=pool,
                 signature=signature,
                 concurrency=concurrency,
+                max_running=max_running,
+                rate=rate,
                 timeout=timeout,
                 process=process,
                 description=description if description is not None else _first_line(function),
@@ -222,6 +237,8 @@ def make_card(
     pool: str,
     signature: Signature,
     concurrency: int | None = None,
+    max_running: int | None = None,
+    rate: str | None = None,
     timeout: str | float | None = None,
     process: bool = False,
     description: str = "",
@@ -229,7 +246,7 @@ def make_card(
     """The card of a declaration.
 
     Raises:
-        ValueError: a name, pool, concurrency or timeout that cannot be.
+        ValueError: a name, pool, limit, rate or timeout that cannot be.
     """
     if not _NAME.fullmatch(name):
         raise ValueError("a name is lower-case words joined by dots, like research.search")
@@ -239,6 +256,8 @@ def make_card(
         raise ValueError(f"the pool {pool!r} is not a lower-case word")
     if concurrency is not None and concurrency < 1:
         raise ValueError(f"concurrency is at least 1, not {concurrency}")
+    if max_running is not None and max_running < 1:
+        raise ValueError(f"max_running is at least 1, not {max_running}")
     return WorkerCard(
         name=name,
         kind=kind,
@@ -249,6 +268,8 @@ def make_card(
         concurrency=concurrency,
         timeout=None if timeout is None else parse_duration(timeout),
         process=process,
+        max_running=max_running,
+        rate=None if rate is None else str(Rate.parse(rate)),
     )
 
 

@@ -271,6 +271,7 @@ class Orchestrator:
             environ=parts.environ,
             on_stuck=on_stuck,
             dead_after=self.settings.supervisor.worker_dead_after,
+            sharing=self.settings.sharing,
         )
         return await runtime.run(stop)
 

@@ -93,6 +93,35 @@ class ScalingSettings(Frozen):
         return ScalingPolicy(slots=slots, **chosen)
 
 
+class TenantShare(Frozen):
+    """What a tenant has of each pool, and how many of its attempts run at once."""
+
+    weight: float = Field(default=1.0, ge=0.001, le=1_000, description="its share of the claims, beside the others'")
+    max_running: int | None = Field(default=None, ge=1, description="attempts at once, in all pools on all machines")
+
+
+class PoolLimits(Frozen):
+    """What holds for a pool over all machines."""
+
+    max_running: int | None = Field(default=None, ge=1, description="attempts at once")
+
+
+class SharingSettings(Frozen):
+    """Who is claimed next, and how many at once. Every worker process is to be told the same.
+
+    `default` holds for every tenant; `tenants` says what is different for one, key by key.
+    """
+
+    default: TenantShare = TenantShare()
+    tenants: dict[str, TenantShare] = Field(default_factory=dict)
+    pools: dict[str, PoolLimits] = Field(default_factory=dict)
+
+    def of(self, tenant: str) -> TenantShare:
+        """What holds for a tenant: its own keys over those of `default`."""
+        own = self.tenants.get(tenant)
+        return self.default if own is None else self.default.model_copy(update=own.model_dump(exclude_unset=True))
+
+
 class ModelSettings(Frozen):
     """One tier of `configs/models.yaml`: a name that workflows use, and the model behind it.
 
@@ -135,6 +164,7 @@ class Settings(Frozen):
     supervisor: SupervisorSettings = SupervisorSettings()
     worker: WorkerSettings = WorkerSettings()
     scaling: ScalingSettings = ScalingSettings()
+    sharing: SharingSettings = SharingSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     models: dict[str, ModelSettings] = Field(default_factory=dict)
 

@@ -35,8 +35,9 @@ class WorkerCard:
     """A worker as the catalogue lists it: what it is called, which pool it serves, what it takes and gives.
 
     `input_schema` and `output_schema` are JSON Schema 2020-12, None where the function does not say.
-    `timeout` is the attempt timeout in seconds, None for none. `concurrency` is per process.
     `memory_mb` limits the child of a `process` worker, None for no limit.
+    `timeout` is the attempt timeout in seconds, None for none. `concurrency` is per process,
+    `max_running` over all machines, and `rate`, such as `60/m`, is how often an attempt may begin, likewise.
     """
 
     name: str
@@ -49,6 +50,8 @@ class WorkerCard:
     timeout: float | None = None
     process: bool = False
     memory_mb: int | None = None
+    max_running: int | None = None
+    rate: str | None = None
 
 
 Catalogue = dict[str, WorkerCard]

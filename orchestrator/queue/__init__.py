@@ -2,6 +2,7 @@
 
 from orchestrator.queue.channels import (
     FINISHED_CHANNEL,
+    FREED_CHANNEL,
     RUN_CHANNEL,
     RUN_ENTRYPOINT,
     pool_channel,
@@ -24,6 +25,7 @@ from orchestrator.queue.settings import QUEUE_SETTINGS
 
 __all__ = [
     "FINISHED_CHANNEL",
+    "FREED_CHANNEL",
     "QUEUE_SETTINGS",
     "RUN_CHANNEL",
     "RUN_ENTRYPOINT",

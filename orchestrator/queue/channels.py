@@ -22,6 +22,9 @@ RUN_CHANNEL: Final = "orchestrator_runs"
 FINISHED_CHANNEL: Final = "orchestrator_finished"
 """Carries the id of every run that has ended, for clients that wait."""
 
+FREED_CHANNEL: Final = "orchestrator_freed"
+"""Carries the name of a limit at which there is room again, for worker processes that wait for it."""
+
 _POOL_PREFIX: Final = "orchestrator_pool_"
 _LONGEST_NAME: Final = 63
 _PLAIN = re.compile(r"[a-z0-9_.-]+\Z")

@@ -58,6 +58,7 @@ class Notifier:
         self._pool = pool
         self._runs: defaultdict[str, dict[RunId, None]] = defaultdict(dict)
         self._channels: set[str] = set()
+        self._words: set[tuple[str, str]] = set()
         self._flush: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -80,6 +81,11 @@ class Notifier:
     def wake_channel(self, channel: str) -> None:
         """Make the consumers on `channel` look at the queue; `wake` without waiting."""
         self._channels.add(channel)
+        self._start()
+
+    def tell(self, channel: str, payload: str) -> None:
+        """Send a short text on a channel; the same again before it was sent is sent once."""
+        self._words.add((channel, payload))
         self._start()
 
     async def aclose(self) -> None:
@@ -105,9 +111,11 @@ class Notifier:
     def _take(self) -> Iterator[tuple[str, str]]:
         runs, self._runs = self._runs, defaultdict(dict)
         channels, self._channels = self._channels, set()
+        words, self._words = self._words, set()
         for channel, run_ids in runs.items():
             texts = [str(run_id) for run_id in run_ids]
             for start in range(0, len(texts), _RUNS_PER_PAYLOAD):
                 yield channel, ",".join(texts[start : start + _RUNS_PER_PAYLOAD])
         for name in channels:
             yield name, queue_event(name)
+        yield from words

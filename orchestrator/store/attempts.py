@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.domain.attempt import AttemptOrder, ClaimedAttempt, Purpose
+from orchestrator.domain.attempt import AttemptOrder, ClaimedAttempt
 from orchestrator.domain.event import ATTEMPT_FINISHED, Event
 from orchestrator.domain.identity import AttemptId, ProcessId, RunId
 from orchestrator.domain.outcome import ErrorInfo, Outcome
-from orchestrator.domain.payload import Payload, PayloadRef, decode
+from orchestrator.domain.payload import Payload
 from orchestrator.domain.worker import RUN_WORKER
 from orchestrator.store.events import event_columns
-from orchestrator.store.jsonb import from_jsonb, to_jsonb
+from orchestrator.store.jsonb import to_jsonb
 from orchestrator.store.queries import query
 from orchestrator.store.rows import as_row, digest, write_error
 
 if TYPE_CHECKING:
-    from orchestrator.store.database import Connection, Database, Record
-
-log = logging.getLogger(__name__)
+    from orchestrator.store.database import Connection, Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,65 +93,6 @@ def order_columns(orders: Sequence[AttemptOrder]) -> tuple[list[Any], ...]:
         [order.timeout for order in orders],
         [order.idle for order in orders],
         [order.delay for order in orders],
-    )
-
-
-async def claim(
-    database: Database, *, pool: str, workers: Sequence[str], process: ProcessId, lease: float, most: int = 1
-) -> list[ClaimedAttempt]:
-    """Take queued attempts of `pool` that are due and next in order, as far as there are any for these workers.
-
-    Order: priority (higher first), then the time from which it may run. Attempts of runs that have ended are left.
-    One whose input is not stored any more stays held until its lease ends, and is logged.
-
-    Args:
-        database: where the attempts are.
-        pool: the pool that the permits are for.
-        workers: the names that this process can run.
-        process: who will hold them.
-        lease: seconds until they count as lost unless renewed.
-        most: how many at the most.
-    """
-    records = await database.fetch(query("claim_attempts"), pool, list(workers), process, lease, most)
-    for record in records:
-        if record["input_data"] is None:
-            log.error("the input of attempt %s is not stored any more", record["id"])
-    return [_claimed(record) for record in records if record["input_data"] is not None]
-
-
-def _claimed(record: Record) -> ClaimedAttempt:
-    return ClaimedAttempt(
-        order=_order(record),
-        token=record["token"],
-        lease_until=record["lease_until"].timestamp(),
-        input_value=decode(record["input_data"]),
-        workflow=record["workflow"],
-        queued_at=record["queued_at"].timestamp(),
-        claimed_at=record["claimed_at"].timestamp(),
-        last_heartbeat=from_jsonb(record["last_heartbeat"]),
-    )
-
-
-def _order(record: Record) -> AttemptOrder:
-    return AttemptOrder(
-        id=AttemptId(record["id"]),
-        run_id=RunId(record["run_id"]),
-        tenant=record["tenant"],
-        step=record["step"],
-        item=record["item"],
-        number=record["number"],
-        purpose=Purpose(record["purpose"]),
-        worker=record["worker"],
-        pool=record["pool"],
-        input=PayloadRef(record["input"].hex(), record["input_size"]),
-        validator=record["validator"],
-        judges=record["judges"],
-        options=from_jsonb(record["options"]),
-        priority=record["priority"],
-        timeout=record["timeout"],
-        idle=record["idle"],
-        traceparent=record["traceparent"],
-        idempotency_key=record["idempotency_key"],
     )
 
 

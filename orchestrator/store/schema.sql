@@ -47,7 +47,8 @@ CREATE TABLE processes (
     pid           integer NOT NULL,
     pools         text[] NOT NULL DEFAULT '{}',
     started_at    timestamptz NOT NULL DEFAULT now(),
-    heartbeat_at  timestamptz NOT NULL DEFAULT now()
+    heartbeat_at  timestamptz NOT NULL DEFAULT now(),
+    slots         integer NOT NULL DEFAULT 0
 );
 
 CREATE TABLE runs (
@@ -154,12 +155,26 @@ CREATE TABLE attempts (
     queued_at        timestamptz NOT NULL DEFAULT now(),
     not_before       timestamptz NOT NULL DEFAULT now(),
     claimed_at       timestamptz,
-    finished_at      timestamptz
+    finished_at      timestamptz,
+    rate_key         text
 );
-CREATE INDEX attempts_claim ON attempts (pool, priority DESC, not_before, id) WHERE status = 'queued';
+-- The two orders in which the attempts of a tenant are claimed.
+CREATE INDEX attempts_claim ON attempts (pool, tenant, priority DESC, not_before, id) WHERE status = 'queued';
+CREATE INDEX attempts_waited ON attempts (pool, tenant, not_before, id) WHERE status = 'queued';
+-- Steps with a rate of their own, and what limits are counted by.
+CREATE INDEX attempts_rated ON attempts (pool, rate_key) WHERE status = 'queued' AND rate_key IS NOT NULL;
+CREATE INDEX attempts_running ON attempts (pool, worker, tenant) WHERE status = 'running';
+-- Finds recent claims without a cost to what is claimed.
+CREATE INDEX attempts_by_claim ON attempts USING brin (claimed_at) WITH (autosummarize = on);
 CREATE INDEX attempts_waiting ON attempts (run_id) WHERE status = 'waiting';
 CREATE INDEX attempts_leases ON attempts (lease_until) WHERE status = 'running';
 CREATE INDEX attempts_by_run ON attempts (run_id, step, item, number);
+
+-- Where the schedule of each rate stands: when the next attempt under it would begin, if all came evenly.
+CREATE TABLE rates (
+    name     text PRIMARY KEY,
+    next_at  timestamptz NOT NULL
+);
 
 CREATE TABLE verdicts (
     attempt_id  uuid NOT NULL REFERENCES attempts (id) ON DELETE CASCADE,

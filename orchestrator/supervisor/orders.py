@@ -8,11 +8,12 @@ from typing import Any
 
 from orchestrator.domain import event as events
 from orchestrator.domain.attempt import AttemptOrder, Purpose
+from orchestrator.domain.gate import step_rate
 from orchestrator.domain.identity import NO_ITEM, attempt_id, traceparent
 from orchestrator.domain.item import ItemState, Judge, Phase, on_asked, on_judge_sent, on_sent
 from orchestrator.domain.worker import AGENT_WORKER, HUMAN_WORKER, RUN_WORKER, UNCLAIMED, VALIDATOR_POOL
 from orchestrator.supervisor.children import child_run
-from orchestrator.supervisor.context import item_scope
+from orchestrator.supervisor.context import RunContext, item_scope
 from orchestrator.supervisor.draft import Draft
 from orchestrator.supervisor.questions import expires_at, question
 from orchestrator.supervisor.reuse import render_with
@@ -82,7 +83,7 @@ async def order_work(draft: Draft, spec: StepSpec, item: ItemState) -> ItemState
     attempt = attempt_id(context.run_id, spec.id, item.index, item.number + 1)
     trace = traceparent(context.run_id, spec.id)
     assert item.with_ is not None, "an item is prepared before it is sent"
-    options = _options(spec, item, worker)
+    options = _options(context, spec, item, worker)
     payload = item.input if worker == AGENT_WORKER and item.input is not None else item.with_
     said: dict[str, Any] = {}
     if worker == HUMAN_WORKER:
@@ -118,10 +119,12 @@ async def order_work(draft: Draft, spec: StepSpec, item: ItemState) -> ItemState
     return on_asked(sent, now) if worker == HUMAN_WORKER else sent
 
 
-def _options(spec: StepSpec, item: ItemState, worker: str) -> dict[str, Any]:
+def _options(context: RunContext, spec: StepSpec, item: ItemState, worker: str) -> dict[str, Any]:
     options: dict[str, Any] = {"revision": item.revision}
     if spec.secrets:
         options["secrets"] = list(spec.secrets)
+    if spec.rate is not None:
+        options["rate"] = step_rate(context.tenant, context.workflow.name, spec.id, spec.rate)
     if item.feedback:
         options["feedback"] = list(item.feedback)
     if item.rejected is not None:

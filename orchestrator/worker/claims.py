@@ -6,20 +6,39 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from orchestrator.domain.attempt import ClaimedAttempt
+from orchestrator.domain.gate import Gate
 from orchestrator.store.batching import Batcher
+from orchestrator.store.claiming import Claimed
 
-Claim = Callable[[str, Sequence[str], int], Awaitable[Sequence[ClaimedAttempt]]]
+Claim = Callable[[str, Sequence[str], int], Awaitable[Claimed]]
 """Claims so many queued attempts of a pool at the most, for the named workers."""
 
 
-class Claims:
-    """Claims attempts, and counts how many of each worker run. Permits that come in together claim with one statement.
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What holds a pool back.
 
-    A permit that finds only workers without a free slot ends like any surplus permit. It is owed: the next slot
-    that comes free claims without a permit, so nothing waits for the sweeper.
+    Attributes:
+        here: workers without a free slot in this process.
+        gates: limits and rates over all machines.
+        wait: seconds until the first of those rates opens, None where there is none.
+    """
+
+    here: frozenset[str] = frozenset()
+    gates: frozenset[Gate] = frozenset()
+    wait: float | None = None
+
+
+class Claims:
+    """Claims attempts, and counts how many of each worker run. Permits that come together claim with one statement.
+
+    A permit that finds nothing while a worker has no free slot here, or while a limit over all machines is reached,
+    ends like any surplus permit. Its pool is *held* from then on: where there may be room again one claims without a
+    permit, until nothing is left to be claimed, so nothing waits for the sweeper.
 
     Args:
         claim: claims queued attempts.
@@ -30,11 +49,16 @@ class Claims:
         self._claim = claim
         self._limits = limits
         self._running: Counter[str] = Counter()
-        self._owed: Counter[str] = Counter()
+        self._held: dict[str, Held] = {}
         self._batches: dict[str, Batcher[None, ClaimedAttempt | None]] = {}
         limited = any(limit is not None for limit in limits.values())
         # Two claims at once could both take a worker's last slot.
         self._turn = asyncio.Lock() if limited else contextlib.nullcontext()
+
+    @property
+    def held(self) -> Mapping[str, Held]:
+        """The pools in which something may wait for room, and for which."""
+        return self._held
 
     async def take(self, pool: str) -> ClaimedAttempt | None:
         """Claim one attempt of `pool`, or None when there is none that may run here now."""
@@ -44,17 +68,24 @@ class Claims:
 
     async def _take(self, pool: str, asked: Sequence[None]) -> list[ClaimedAttempt | None]:
         async with self._turn:
-            taken: list[ClaimedAttempt | None] = []
+            taken: list[ClaimedAttempt] = []
+            closed: set[Gate] = set()
+            wait: float | None = None
             while len(taken) < len(asked):
                 free, most = self._room(len(asked) - len(taken))
-                claimed = await self._claim(pool, free, most) if free else ()
-                self._running.update(each.order.worker for each in claimed)
-                taken += claimed
-                if len(claimed) < most:
+                claimed = await self._claim(pool, free, most) if free else Claimed([])
+                self._running.update(each.order.worker for each in claimed.taken)
+                taken += claimed.taken
+                if len(claimed.taken) < most:
+                    closed |= claimed.closed
+                    wait = claimed.wait
                     break
             missing = len(asked) - len(taken)
-            if missing:
-                self._owed[pool] = self._owed[pool] + missing if len(free) < len(self._limits) else 0
+            here = self._limits.keys() - set(free)
+            if missing and (closed or here):
+                self._held[pool] = Held(frozenset(here), frozenset(closed), wait)
+            elif missing:
+                self._held.pop(pool, None)
             return [*taken, *[None] * missing]
 
     def _room(self, wanted: int) -> tuple[list[str], int]:
@@ -63,11 +94,6 @@ class Claims:
         free = [name for name, slots in left.items() if slots is None or slots > 0]
         return free, min([wanted, *(slots for slots in left.values() if slots is not None and slots > 0)])
 
-    def give_back(self, claimed: ClaimedAttempt) -> bool:
-        """Free the attempt's slot; whether a permit is owed to its pool, so that `take` should be called again."""
-        order = claimed.order
-        self._running[order.worker] -= 1
-        if self._limits.get(order.worker) is None or self._owed[order.pool] == 0:
-            return False
-        self._owed[order.pool] -= 1
-        return True
+    def give_back(self, claimed: ClaimedAttempt) -> None:
+        """Free the attempt's slot."""
+        self._running[claimed.order.worker] -= 1

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from orchestrator.domain.rate import Rate
 from orchestrator.domain.worker import DEFAULT_POOL, VALIDATOR_POOL, WorkerCard, WorkerKind
 from orchestrator.errors import ProjectError
 from orchestrator.worker.signature import Signature, read_signature
@@ -114,6 +115,8 @@ def worker(
     *,
     pool: str = DEFAULT_POOL,
     concurrency: int | None = None,
+    max_running: int | None = None,
+    rate: str | None = None,
     retry_on: tuple[type[BaseException], ...] = (),
     timeout: str | float | None = None,
     process: bool = False,
@@ -126,6 +129,8 @@ def worker(
         name: what workflows call it: lower-case words joined by dots.
         pool: the queue it is served from.
         concurrency: attempts of it at once in one process; None for no limit of its own.
+        max_running: attempts of it at once over all processes on all machines.
+        rate: how often an attempt of it may begin, over all processes: `"60/m"`; also `/s`, `/h`, `/d`.
         retry_on: exceptions that are worth another try.
         timeout: of one attempt, `"60s"` or seconds; a step's own `timeout` wins.
         process: run in a child process that can be killed, for CPU-bound code.
@@ -143,6 +148,8 @@ def worker(
         name,
         pool=pool,
         concurrency=concurrency,
+        max_running=max_running,
+        rate=rate,
         retry_on=retry_on,
         timeout=timeout,
         process=process,
@@ -156,6 +163,8 @@ def validator(
     *,
     pool: str = VALIDATOR_POOL,
     concurrency: int | None = None,
+    max_running: int | None = None,
+    rate: str | None = None,
     retry_on: tuple[type[BaseException], ...] = (),
     timeout: str | float | None = None,
     process: bool = False,
@@ -175,6 +184,8 @@ def validator(
         name,
         pool=pool,
         concurrency=concurrency,
+        max_running=max_running,
+        rate=rate,
         retry_on=retry_on,
         timeout=timeout,
         process=process,
@@ -189,6 +200,8 @@ def _declare(
     *,
     pool: str,
     concurrency: int | None,
+    max_running: int | None,
+    rate: str | None,
     retry_on: tuple[type[BaseException], ...],
     timeout: str | float | None,
     process: bool,
@@ -210,6 +223,8 @@ def _declare(
                 pool=pool,
                 signature=signature,
                 concurrency=concurrency,
+                max_running=max_running,
+                rate=rate,
                 timeout=timeout,
                 process=process,
                 memory_mb=memory_mb,
@@ -230,6 +245,8 @@ def make_card(
     pool: str,
     signature: Signature,
     concurrency: int | None = None,
+    max_running: int | None = None,
+    rate: str | None = None,
     timeout: str | float | None = None,
     process: bool = False,
     memory_mb: int | None = None,
@@ -238,7 +255,7 @@ def make_card(
     """The card of a declaration.
 
     Raises:
-        ValueError: a name, pool, concurrency or timeout that cannot be.
+        ValueError: a name, pool, limit, rate or timeout that cannot be.
     """
     if not _NAME.fullmatch(name):
         raise ValueError("a name is lower-case words joined by dots, like research.search")
@@ -250,6 +267,8 @@ def make_card(
         raise ValueError(f"concurrency is at least 1, not {concurrency}")
     if memory_mb is not None and (not process or memory_mb < LEAST_MEMORY_MB):
         raise ValueError(f"memory_mb is for process=True, and at least {LEAST_MEMORY_MB}: the child's own Python")
+    if max_running is not None and max_running < 1:
+        raise ValueError(f"max_running is at least 1, not {max_running}")
     return WorkerCard(
         name=name,
         kind=kind,
@@ -261,6 +280,8 @@ def make_card(
         timeout=None if timeout is None else parse_duration(timeout),
         process=process,
         memory_mb=memory_mb,
+        max_running=max_running,
+        rate=None if rate is None else str(Rate.parse(rate)),
     )
 
 

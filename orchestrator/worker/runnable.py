@@ -29,6 +29,8 @@ def as_worker(
     *,
     pool: str = DEFAULT_POOL,
     concurrency: int | None = None,
+    max_running: int | None = None,
+    rate: str | None = None,
     retry_on: tuple[type[BaseException], ...] = (),
     timeout: str | float | None = None,
     description: str = "",
@@ -45,6 +47,8 @@ def as_worker(
         runnable: anything with `ainvoke`.
         pool: the queue it is served from.
         concurrency: attempts of it at once in one process.
+        max_running: attempts of it at once over all processes.
+        rate: how often an attempt of it may begin, over all processes.
         retry_on: exceptions that are worth another try.
         timeout: of one attempt, `"60s"` or seconds.
         description: for the catalogue.
@@ -67,6 +71,8 @@ def as_worker(
             pool=pool,
             signature=signature,
             concurrency=concurrency,
+            max_running=max_running,
+            rate=rate,
             timeout=timeout,
             description=description,
         )

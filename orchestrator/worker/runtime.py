@@ -17,8 +17,9 @@ from orchestrator.domain.identity import AttemptId, ProcessId
 from orchestrator.domain.worker import AGENT_WORKER
 from orchestrator.errors import ServiceError
 from orchestrator.queue import Consumer, Listener, Notifier, pool_channel, pool_entrypoint, process_channel, read_runs
-from orchestrator.settings import WorkerSettings
-from orchestrator.store.attempts import claim, record_heartbeat, renew
+from orchestrator.settings import SharingSettings, WorkerSettings
+from orchestrator.store.attempts import record_heartbeat, renew
+from orchestrator.store.claiming import Claimed
 from orchestrator.store.database import Database
 from orchestrator.store.events import append_events
 from orchestrator.store.presence import Presence
@@ -27,8 +28,11 @@ from orchestrator.worker.attempt_runner import AttemptRunner
 from orchestrator.worker.claims import Claims
 from orchestrator.worker.execution import StopReason
 from orchestrator.worker.lease import LeaseKeeper
+from orchestrator.worker.limits import Limits
+from orchestrator.worker.pool_claims import PoolClaims
 from orchestrator.worker.recorder import Recorder
 from orchestrator.worker.registry import Registry
+from orchestrator.worker.room import Room
 from orchestrator.worker.started_tasks import watching
 from orchestrator.worker.watchdog import Watchdog
 from orchestrator.worker.work import Services, agent_worker
@@ -57,6 +61,7 @@ class WorkerRuntime:
         on_stuck: called with an attempt's label when its code was told to stop and does not; a process that does
             nothing else should exit at once. Without it such code is waited for: `AttemptRunner` says how long.
         dead_after: seconds of silence after which supervisors take this process for dead.
+        sharing: shares and limits of tenants, and limits of pools.
     """
 
     def __init__(
@@ -75,7 +80,9 @@ class WorkerRuntime:
         environ: Mapping[str, str] | None = None,
         on_stuck: Callable[[str], None] | None = None,
         dead_after: float = 4 * HEARTBEAT,
+        sharing: SharingSettings | None = None,
     ) -> None:
+        sharing = sharing or SharingSettings()
         self._database = database
         self._listener = listener
         self._settings = settings
@@ -89,12 +96,17 @@ class WorkerRuntime:
         self._keeper = LeaseKeeper(self._renew, self._lease)
         self._recorder = Recorder(self._append, self._beat)
         self._member = Presence(database, "worker", self._pools, every=HEARTBEAT, on_buried=self._on_buried)
-        limits = {item.name: item.card.concurrency for item in registry}
-        self._claims = Claims(self._claim, {**limits, AGENT_WORKER: None})
         self._dead_after = dead_after
         self._watchdog = Watchdog(
             lambda: self._keeper.held, max(0.5, self._lease / 5), deadline=self._deadline, on_stuck=on_stuck
         )
+        limits = Limits(sharing, [item.card for item in registry])
+        self._pool_claims = {
+            pool: PoolClaims(database, pool, limits, lambda: self._member.id, self._lease) for pool in self._pools
+        }
+        concurrency_of = {item.name: item.card.concurrency for item in registry}
+        self._claims = Claims(self._claim, {**concurrency_of, AGENT_WORKER: None})
+        self._room = Room(self._claims, limits, notifier, self._begin, self._busy)
         services = Services(
             database=database,
             registry=registry,
@@ -145,6 +157,10 @@ class WorkerRuntime:
             await self._subscribe()
             stack.push_async_callback(self._unsubscribe)
             stack.enter_context(watching(asyncio.get_running_loop()))
+            await self._room.listen(self._listener)
+            stack.push_async_callback(self._room.close, self._listener)
+            for each in self._pool_claims.values():
+                stack.push_async_callback(each.close)
             self._watchdog.start()
             stack.callback(self._watchdog.close)
             services = [asyncio.create_task(each) for each in (self._keeper.run(), self._recorder.run(), stop.wait())]
@@ -208,25 +224,41 @@ class WorkerRuntime:
         task.add_done_callback(self._serving.discard)
         return task
 
+    def _busy(self) -> bool:
+        """Whether nothing more can be begun here."""
+        return self._stopping or self._slots.locked()
+
+    def _begin(self, pool: str) -> None:
+        self._spawn(self._serve(pool))
+
     async def _serve(self, pool: str) -> None:
-        """Claim and run one attempt, and then those for which a permit is owed."""
+        """Claim and run one attempt."""
         async with self._slots:
-            again = True
-            while again and not self._stopping:
-                held_until, nudges = time.monotonic() + self._lease, self._keeper.nudges
-                try:
-                    claimed = await self._claims.take(pool)
-                except ServiceError as error:
-                    log.warning("nothing was claimed from the pool %s: %s", pool, error)
-                    return
-                if claimed is None:
-                    return
-                if self._keeper.nudges != nudges:  # perhaps for this one, before we held it
-                    self._keeper.nudge()
-                try:
-                    await self._runner.run(claimed, held_until=held_until)
-                finally:
-                    again = self._claims.give_back(claimed)
+            self._room.begun(pool)
+            claimed = None if self._stopping else await self._take(pool)
+            if claimed is None:
+                return
+        self._room.left(claimed)
+
+    async def _take(self, pool: str) -> ClaimedAttempt | None:
+        """Claim one attempt and run it to its end; None where there is none."""
+        held_until, nudges = time.monotonic() + self._lease, self._keeper.nudges
+        try:
+            claimed = await self._claims.take(pool)
+        except ServiceError as error:
+            log.warning("nothing was claimed from the pool %s: %s", pool, error)
+            claimed = None
+        if claimed is None:
+            self._room.missed(pool)
+            return None
+        self._room.claimed(claimed)
+        if self._keeper.nudges != nudges:  # perhaps for this one, before we held it
+            self._keeper.nudge()
+        try:
+            await self._runner.run(claimed, held_until=held_until)
+        finally:
+            self._claims.give_back(claimed)
+        return claimed
 
     def _on_message(self, payload: str) -> None:
         """Something happened to these runs; if we hold attempts of one, perhaps it was cancelled."""
@@ -249,9 +281,8 @@ class WorkerRuntime:
     def _labels(self) -> list[str]:
         return [execution.label for execution in self._keeper.held]
 
-    async def _claim(self, pool: str, workers: Sequence[str], most: int) -> list[ClaimedAttempt]:
-        member, lease = self._member.id, self._lease
-        return await claim(self._database, pool=pool, workers=workers, process=member, lease=lease, most=most)
+    async def _claim(self, pool: str, workers: Sequence[str], most: int) -> Claimed:
+        return await self._pool_claims[pool].claim(workers, most)
 
     async def _renew(self, ids: Collection[AttemptId]) -> dict[AttemptId, bool]:
         return await renew(self._database, self._member.id, self._lease, list(ids))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from orchestrator.domain import rate
 from orchestrator.workflow import language, schema_reader
 from orchestrator.workflow.durations import FORM
 from orchestrator.workflow.fields import NOT_NAMES
@@ -111,6 +112,7 @@ def _types() -> Schema:
                 {"type": "number", "exclusiveMinimum": 0},
             ]
         },
+        "rate": {"type": "string", "pattern": f"^{rate.FORM.pattern}$"},
         "timeouts": {"anyOf": [shared("duration"), shared("timeout")]},
         "prompt": {"anyOf": [text, shared("prompt_file")]},
         "items": {"anyOf": [{"type": "array"}, {"type": "string", "pattern": r"\$\{\{"}]},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
+from orchestrator.domain.rate import Rate
 from orchestrator.workflow.durations import parse_duration
 from orchestrator.workflow.language import Section
 from orchestrator.workflow.problems import Problems
@@ -157,6 +158,17 @@ class Fields:
         """Seconds, more than zero."""
         node = self.node(key)
         return None if node is None else as_duration(self.problems, node, f"'{key}'")
+
+    def rate(self, key: str) -> str | None:
+        """A rate such as `60/m`."""
+        node = self.node(key)
+        if node is None:
+            return None
+        try:
+            return str(Rate.parse(node.value if isinstance(node, Scalar) else None))
+        except ValueError as error:
+            self.problems.at(node, f"'{key}': {error}")
+            return None
 
     def forbid(self, keys: Sequence[str], why: str, suggestion: str = "") -> None:
         """Note each of the keys that is given although it has no meaning here."""

@@ -93,6 +93,7 @@ def read_claim(step: StepReading) -> None:
         step.keep("idempotency_key", _text(step, node, "'idempotency_key'"))
     if (node := step.fields.node("secrets")) is not None:
         step.values["secrets"] = _secrets(step, node)
+    step.keep("rate", step.fields.rate("rate"))
 
 
 READERS: Mapping[str, Callable[[StepReading], None]] = {

@@ -221,6 +221,7 @@ WORK = Section({
 CLAIMED = Section({
     "secrets": Key(list_of(shared("identifier")), "Those of the workflow's secrets that the worker may read."),
     "pool": Key(shared("pool"), "The pool that runs it. Default: the worker's own."),
+    "rate": Key(shared("rate"), "How often an attempt may begin, all runs together: 60/m. Default: no limit."),
     "idempotency_key": Key(TEXT, "A template; what the worker's effects are kept under."),
 })  # fmt: skip
 PROMPT = shared("prompt")

@@ -87,6 +87,7 @@ class StepSpec(Pinned):
     Attributes:
         worker: the registered worker; `AGENT_WORKER`, `RUN_WORKER`, `HUMAN_WORKER` for the other kinds.
         pool: where its attempts wait; empty for `kind: workflow` and `kind: human`.
+        rate: how often an attempt may begin, over all runs of the workflow of one tenant: `60/m`.
         with_: templates, rendered into the worker's input, a child run's inputs, or what a person is shown.
         model: a tier of `configs/models.yaml`; `price_cap_usd` is per call.
         output: the JSON Schema that the output must fit, None where none is given; for `kind: human` the form.
@@ -107,6 +108,7 @@ class StepSpec(Pinned):
     worker: str
     pool: str = ""
     priority: int = 0
+    rate: str | None = None
     description: str = ""
     with_: dict[str, Any] = Field(default_factory=dict)
     prompt: str | None = None

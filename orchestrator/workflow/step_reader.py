@@ -16,7 +16,7 @@ from orchestrator.workflow.uses import Scope, Uses
 from orchestrator.workflow.validate_reader import read_validators
 from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar
 
-LATER_KEYS = ("tools", "max_turns", "rate")
+LATER_KEYS = ("tools", "max_turns")
 LATER_KINDS = ("plan",)
 EVERY_KEY = Section({**STEP.keys, **{name: key for section in KINDS.values() for name, key in section.keys.items()}})
 FOREIGN = {kind: tuple(name for name in EVERY_KEY if name not in {*section, *STEP}) for kind, section in KINDS.items()}
@@ -25,6 +25,7 @@ INSTEAD = {
     ("human", "timeout"): "write 'expires'",
     ("workflow", "secrets"): "the steps of the workflow that it runs ask for their own",
     ("workflow", "pool"): "the steps of the workflow that it runs have their own",
+    ("workflow", "rate"): "the steps of the workflow that it runs have their own",
     ("worker", "budget"): "a budget is of a workflow, its own or a child run's",
     ("agent", "budget"): "a budget is of a workflow, its own or a child run's; a model of 'models' has a price_cap_usd",
 }

@@ -27,9 +27,10 @@ WITH owned AS MATERIALIZED (
 ), ordered AS (
     -- What is in no pool waits for a person or a child run.
     INSERT INTO attempts (run_id, tenant, id, step, item, number, purpose, validator, judges, worker, pool, priority,
-                          input, options, idempotency_key, traceparent, timeout, idle, not_before, status)
+                          input, options, idempotency_key, traceparent, timeout, idle, rate_key, not_before, status)
     SELECT owned.id, owned.tenant, new.id, step, item, number, purpose, validator, judges, worker, pool, priority,
-           input, options, idempotency_key, traceparent, timeout, idle, now() + make_interval(secs => delay),
+           input, options, idempotency_key, traceparent, timeout, idle, options -> 'rate' ->> 'key',
+           now() + make_interval(secs => delay),
            CASE pool WHEN '' THEN 'waiting' ELSE 'queued' END
     FROM owned
     JOIN unnest($7::uuid[], $8::uuid[], $9::text[], $10::int[], $11::int[], $12::text[], $13::text[], $14::uuid[],

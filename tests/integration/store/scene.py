@@ -7,11 +7,13 @@ from typing import Any
 
 from orchestrator.domain.attempt import AttemptOrder, ClaimedAttempt, Purpose
 from orchestrator.domain.event import Event
+from orchestrator.domain.fairness import Turn
 from orchestrator.domain.identity import NO_ITEM, ProcessId, RunId, attempt_id, new_process_id, new_run_id
 from orchestrator.domain.outcome import Outcome, OutcomeKind
 from orchestrator.domain.payload import Payload
-from orchestrator.store import Database, attempts, blobs, runs
+from orchestrator.store import Database, attempts, blobs, claiming, runs
 from orchestrator.store.attempts import SettleResult
+from orchestrator.store.claiming import Claimant
 from orchestrator.store.superstep import Superstep, write_superstep
 
 SHA = "ab" * 32
@@ -67,10 +69,9 @@ class Scene:
         await write_superstep(self.database, await self.superstep(orders=orders))
 
     async def claim(self, *, pool: str = "io", lease: float = 30.0) -> ClaimedAttempt | None:
-        claimed = await attempts.claim(
-            self.database, pool=pool, workers=["documents.fetch"], process=self.process, lease=lease
-        )
-        return claimed[0] if claimed else None
+        claimant = Claimant(self.process, pool, ("documents.fetch",), lease)
+        claimed = await claiming.claim(self.database, claimant, [Turn("acme", longest=False)])
+        return claimed.taken[0] if claimed.taken else None
 
     async def claimed(self, *, lease: float = 30.0, **changes: Any) -> ClaimedAttempt:
         await self.queue(self.order(**changes))

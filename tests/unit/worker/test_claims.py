@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from orchestrator.domain.gate import Gate, GateKind
+from orchestrator.store.claiming import Claimed
 from orchestrator.worker.claims import Claims
 from tests.unit.worker.attempts import claimed_attempt
 
@@ -18,7 +20,7 @@ class Queue:
         await asyncio.sleep(0)
         taken = [attempt for attempt in self.waiting if attempt.order.worker in workers][:most]
         self.waiting = [attempt for attempt in self.waiting if attempt not in taken]
-        return taken
+        return Claimed(taken)
 
 
 async def test_a_workers_limit_holds_also_for_claims_at_once():
@@ -34,18 +36,32 @@ async def test_a_full_worker_does_not_hold_up_the_others():
     assert [first.order.worker, second.order.worker] == ["slow", "fast"]
 
 
-async def test_a_permit_that_found_only_full_workers_is_made_up_for():
+async def test_a_pool_whose_permit_found_only_full_workers_is_held_until_it_is_empty():
     claims = Claims(Queue("slow", "slow").claim, {"slow": 1})
     first = await claims.take("test")
     assert await claims.take("test") is None
-    assert claims.give_back(first)
+    assert claims.held["test"].here == {"slow"}
+    claims.give_back(first)
     second = await claims.take("test")
     assert second is not None
-    assert not claims.give_back(second)
-
-
-async def test_without_limits_nothing_is_owed():
-    claims = Claims(Queue("fast").claim, {"fast": None})
-    first = await claims.take("test")
+    claims.give_back(second)
     assert await claims.take("test") is None
-    assert not claims.give_back(first)
+    assert "test" not in claims.held
+
+
+async def test_without_limits_nothing_is_held():
+    claims = Claims(Queue("fast").claim, {"fast": None})
+    await claims.take("test")
+    assert await claims.take("test") is None
+    assert not claims.held
+
+
+async def test_a_pool_is_held_by_gates_that_were_closed():
+    shut = Gate(GateKind.POOL, "test", most=1)
+
+    async def closed(pool, workers, most):
+        return Claimed([], closed=frozenset({shut}), wait=0.5)
+
+    claims = Claims(closed, {"fast": None})
+    assert await claims.take("test") is None
+    assert (claims.held["test"].gates, claims.held["test"].wait) == ({shut}, 0.5)

@@ -196,6 +196,7 @@ class WorkerRuntime:
             channel=pool_channel(pool),
             handler=partial(self._on_permit, pool),
             capacity=self._concurrency,
+            crowd=lambda: self._member.peers,
         )
 
     async def _on_permit(self, pool: str, payload: bytes | None) -> None:

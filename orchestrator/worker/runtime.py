@@ -25,9 +25,9 @@ from orchestrator.store.presence import Presence
 from orchestrator.telemetry import Redactor, Tracing
 from orchestrator.worker.attempt_runner import AttemptRunner
 from orchestrator.worker.claims import Claims
-from orchestrator.worker.execution import StopReason
+from orchestrator.worker.execution import Execution, StopReason
 from orchestrator.worker.lease import LeaseKeeper
-from orchestrator.worker.recorder import Recorder
+from orchestrator.worker.recorder import Recorder, pulse_events
 from orchestrator.worker.registry import Registry
 from orchestrator.worker.started_tasks import watching
 from orchestrator.worker.watchdog import Watchdog
@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT = 2.0
 """Seconds; supervisors declare a worker process dead after four times that (`supervisor.worker_dead_after`)."""
+
+LAST_WORDS = 1.0
+"""Seconds for writing to a run that one of its attempts blocks the event loop."""
 
 
 class WorkerRuntime:
@@ -93,7 +96,11 @@ class WorkerRuntime:
         self._claims = Claims(self._claim, {**limits, AGENT_WORKER: None})
         self._dead_after = dead_after
         self._watchdog = Watchdog(
-            lambda: self._keeper.held, max(0.5, self._lease / 5), deadline=self._deadline, on_stuck=on_stuck
+            lambda: self._keeper.held,
+            max(0.5, self._lease / 5),
+            deadline=self._deadline,
+            tell=self._tell_beside_the_loop,
+            on_stuck=on_stuck,
         )
         services = Services(
             database=database,
@@ -246,6 +253,23 @@ class WorkerRuntime:
         """Until when (monotonic clock) nobody takes what runs here for lost."""
         leases = [execution.held_until for execution in self._keeper.held]
         return min([*leases, self._member.heard_at + self._dead_after])
+
+    def _tell_beside_the_loop(self, execution: Execution) -> None:
+        """Write what an attempt has said, from a thread and on a connection of its own, while the loop is blocked."""
+
+        async def write() -> None:
+            events = pulse_events(execution.claimed, execution.journal.take())
+            async with asyncio.timeout(LAST_WORDS):
+                connection = await self._database.dedicated_connection()
+                try:
+                    await append_events(connection, events)
+                finally:
+                    connection.terminate()
+
+        try:
+            asyncio.run(write())
+        except Exception:
+            log.exception("what blocks the event loop could not be written to the run")
 
     def _labels(self) -> list[str]:
         return [execution.label for execution in self._keeper.held]

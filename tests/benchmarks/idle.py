@@ -114,7 +114,7 @@ async def wake_ups(
 
 async def measure(stage: Stage) -> list[Figure]:
     """An idle process; one attempt at a time with 50 listeners on other pools, and on its own; a burst."""
-    permits = 20 if stage.quick else 200
+    permits = 20 if stage.quick else 60
     figures = [await idle_process(stage)]
     others = ["busy", *(f"other_{number}" for number in range(LISTENERS))]
     for label, pools, batch in (

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from orchestrator import Context, Workflow, worker
+from orchestrator import Context, Orchestrator, Workflow, WorkflowError, worker
 from orchestrator.testing import ScriptedModel, app
 
 pytest_plugins = ["orchestrator.testing.fixtures"]
@@ -79,3 +79,11 @@ async def test_a_project_can_be_opened_with_its_own_workers_and_graphs(open_app,
     async with open_app(project=tmp_path) as opened:
         assert (await opened.run("one")).output == {"n": 1}
     assert not (tmp_path / ".orchestrator/postgres").exists()
+
+
+async def test_what_a_worker_takes_is_published_for_processes_that_do_not_have_its_code(open_app) -> None:
+    wrong = GREET.replace('name: "${{ inputs.name }}"', "nam: 3")
+    async with open_app(workers=[greet]) as opened, Orchestrator.connect(database=opened.database_url) as other:
+        assert "hello.greet" not in other.registry
+        with pytest.raises(WorkflowError, match="'nam'"):
+            await other.submit(Workflow.from_yaml(wrong), {"name": "Ada"})

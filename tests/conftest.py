@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import signal
-import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
-from orchestrator.store import Database, EmbeddedPostgres, migrate
-
-TEMPLATE = "orchestrator_template"
-_numbers = count(1)
+from orchestrator.store import Database
+from orchestrator.testing import ThrowawayServer, throwaway_server
+from orchestrator.testing.throwaway import TEMPLATE, in_memory
 
 
 def pytest_configure() -> None:
@@ -33,25 +27,10 @@ def _run(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         return pool.submit(lambda: asyncio.run(work())).result()
 
 
-def _url_of(server_url: str, name: str) -> str:
-    return server_url.replace("/postgres?", f"/{name}?", 1)
-
-
-async def _administer(server_url: str, *statements: str) -> None:
-    connection = await asyncpg.connect(server_url)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
 @pytest.fixture(scope="session")
 def fast_folder() -> Path | None:
     """Memory, where there is enough of it: a database is then copied in 12 ms instead of several hundred."""
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2**31
-    return memory if roomy else None
+    return in_memory()
 
 
 @pytest.fixture
@@ -63,51 +42,28 @@ def server_folder(fast_folder: Path | None) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres(fast_folder: Path | None) -> Iterator[EmbeddedPostgres]:
+def postgres() -> Iterator[ThrowawayServer]:
     """A server for this session, outside the repository; it may lose its data in a crash."""
-    folder = Path(tempfile.mkdtemp(prefix="orchestrator-tests-", dir=fast_folder))
-    server = EmbeddedPostgres.start(folder / "postgres")
-    _run(
-        lambda: _administer(
-            server.url,
-            "ALTER SYSTEM SET fsync = off",
-            "ALTER SYSTEM SET synchronous_commit = off",
-            "ALTER SYSTEM SET full_page_writes = off",
-            "SELECT pg_reload_conf()",
-        )
-    )
-    yield server
-    server.close()
-    shutil.rmtree(folder, ignore_errors=True)
+    with throwaway_server() as server:
+        yield server
 
 
-@pytest.fixture(scope="session")
-def template(postgres: EmbeddedPostgres) -> str:
-    """The name of a database that is migrated, with the queue's tables, and that nobody is connected to."""
-    from orchestrator.queue.installation import install
-
-    _run(lambda: _administer(postgres.url, f"CREATE DATABASE {TEMPLATE}"))
-    _run(lambda: migrate(_url_of(postgres.url, TEMPLATE), extra=[install]))
-    return TEMPLATE
-
-
-def _new_database(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
-    name = f"test_{next(_numbers)}"
-    _run(lambda: _administer(postgres.url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
-    yield _url_of(postgres.url, name)
-    _run(lambda: _administer(postgres.url, f"DROP DATABASE {name} WITH (FORCE)"))
+def _new_database(postgres: ThrowawayServer, template: str) -> Iterator[str]:
+    name = _run(lambda: postgres.create(template))
+    yield postgres.url_of(name)
+    _run(lambda: postgres.drop(name))
 
 
 @pytest.fixture
-def empty_database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
+def empty_database_url(postgres: ThrowawayServer) -> Iterator[str]:
     """The URL of a database of this test's own with nothing in it."""
     yield from _new_database(postgres, "template1")
 
 
 @pytest.fixture
-def database_url(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
+def database_url(postgres: ThrowawayServer) -> Iterator[str]:
     """The URL of a migrated database of this test's own."""
-    yield from _new_database(postgres, template)
+    yield from _new_database(postgres, TEMPLATE)
 
 
 @pytest.fixture

@@ -46,6 +46,11 @@ def pool_channel(pool: str) -> str:
     return f"{_POOL_PREFIX}#{hashlib.sha256(pool.encode()).hexdigest()[:40]}"
 
 
+def emptied_channel(channel: str) -> str:
+    """Where the consumers of `channel` tell each other that they have emptied the queue: what each heard before."""
+    return f"orchestrator_emptied_{hashlib.sha256(channel.encode()).hexdigest()[:40]}"
+
+
 def process_channel(process: ProcessId) -> str:
     """The channel on which `process` is told of runs: comma-joined run ids."""
     return f"orchestrator_process_{process.hex}"

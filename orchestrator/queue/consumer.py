@@ -55,6 +55,7 @@ class Consumer:
         channel: str,
         handler: Callable[[bytes | None], Awaitable[None]],
         capacity: int,
+        crowd: Callable[[], int] = lambda: 1,
     ) -> None:
         """Nothing happens before `run`.
 
@@ -65,6 +66,7 @@ class Consumer:
             channel: `RUN_CHANNEL` or `pool_channel(…)`.
             handler: gets the job's payload.
             capacity: at least 1.
+            crowd: how many consumers wait for the same jobs, this one among them, as far as is known.
 
         Raises:
             ValueError: `capacity` is less than 1.
@@ -77,6 +79,7 @@ class Consumer:
         self._channel = channel
         self._handler = handler
         self._capacity = capacity
+        self._crowd = crowd
         self._handlers: set[asyncio.Task[object]] = set()
         self._dispatcher: Dispatcher | None = None
         self._stopping = asyncio.Event()
@@ -133,7 +136,7 @@ class Consumer:
             await self._announce_handed_back()
 
     def _build(self) -> Dispatcher:
-        driver = QueueDriver(self._pool, self._listener, self._channel)
+        driver = QueueDriver(self._pool, self._listener, self._channel, self._crowd)
         shutdown = asyncio.Event()
         dispatcher = Dispatcher(
             DispatcherQueries(driver, shutdown),

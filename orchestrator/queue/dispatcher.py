@@ -79,6 +79,7 @@ class Dispatcher(QueueManager):
     capacity: int = dataclasses.field(kw_only=True)
     full: bool = dataclasses.field(init=False, default=False)
     failures: int = dataclasses.field(init=False, default=0)
+    took_after: str = dataclasses.field(init=False, default="")
 
     async def verify_structure(self) -> None:
         """Nothing: the migrations have seen to it, and it would be twenty queries a consumer."""
@@ -105,7 +106,11 @@ class Dispatcher(QueueManager):
             self.full = free <= 0
             if self.full:
                 return
+            heard = self.driver.turns.latest
+            self.driver.turns.cancel()  # this is the look that was waited for
             jobs = await self._pick(free, heartbeat_timeout)
+            if jobs:
+                self.took_after = heard
             for job in jobs:
                 # A late heartbeat lets a dequeue pick a job again that still runs here.
                 if job.id not in self.job_context:
@@ -145,13 +150,25 @@ class Dispatcher(QueueManager):
         """How long to sleep unless woken: until the next deferred job is due, or to the end of a pause."""
         if self.failures:
             return timedelta(seconds=pause(self.failures))
-        if self.full:
+        if self.full and not (self.took_after and self.driver.turns.many):
             return dequeue_timeout
         try:
             due = [await self._next_due(name) for name in self.entrypoint_registry]
         except DATABASE_ERRORS:
-            return _CONTENDED
-        return min([dequeue_timeout, *(each for each in due if each is not None)])
+            return dequeue_timeout if self.full else _CONTENDED
+        waits = [each for each in due if each is not None]
+        if not waits:
+            await self._tell_emptied()
+        return dequeue_timeout if self.full else min([dequeue_timeout, *waits])
+
+    async def _tell_emptied(self) -> None:
+        """Nothing is queued any more, not even for later; the peers need not look, if it was we who took the last."""
+        heard, self.took_after = self.took_after, ""
+        if heard and self.driver.turns.many:
+            try:
+                await self.driver.tell_emptied(heard)
+            except DATABASE_ERRORS as error:
+                _log.debug("the peers were not told that the queue is empty: %s", error)
 
     async def _next_due(self, entrypoint: str) -> timedelta | None:
         (row,) = await self.driver.fetch(statement("next_due"), entrypoint)

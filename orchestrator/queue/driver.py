@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 from pgqueuer.core.tm import TaskManager
 from pgqueuer.ports.driver import Driver, NotifyCallback
 
-from orchestrator.queue.channels import queue_event
+from orchestrator.queue.channels import emptied_channel, queue_event
 from orchestrator.queue.listener import Listener
 from orchestrator.queue.statements import statement
+from orchestrator.queue.turns import Turns
 
 if TYPE_CHECKING:
     import asyncpg
@@ -23,13 +25,16 @@ class QueueDriver(Driver):
     so a flood of notifications costs one look at the queue.
     """
 
-    def __init__(self, pool: asyncpg.Pool, listener: Listener, channel: str) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, listener: Listener, channel: str, crowd: Callable[[], int] = lambda: 1
+    ) -> None:
         self._pool = pool
         self._listener = listener
         self._channel = channel
         self._callback: NotifyCallback | None = None
         self._shutdown = asyncio.Event()
         self.noticed = False
+        self.turns = Turns(crowd, self._notice)
 
     async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
         """Rows of `query` as dicts."""
@@ -46,7 +51,12 @@ class QueueDriver(Driver):
     async def add_listener(self, channel: str, callback: NotifyCallback) -> None:
         """Deliver what comes on `channel`, which is this driver's own, to `callback`."""
         self._callback = callback
-        await self._listener.listen(channel, self._notice, missed=self.poke)
+        await self._listener.listen(channel, self.turns.notice, missed=self.poke)
+        await self._listener.listen(emptied_channel(channel), self.turns.emptied)
+
+    async def tell_emptied(self, heard: str) -> None:
+        """Save the peers a look at what this consumer has emptied after it had heard `heard`."""
+        await self.notify(emptied_channel(self._channel), heard)
 
     def poke(self) -> None:
         """Make the queue manager look at the queue, as a notification would."""
@@ -72,4 +82,6 @@ class QueueDriver(Driver):
 
     async def __aexit__(self, *_: object) -> None:
         self._callback = None
-        await self._listener.unlisten(self._channel, self._notice)
+        self.turns.cancel()
+        await self._listener.unlisten(emptied_channel(self._channel), self.turns.emptied)
+        await self._listener.unlisten(self._channel, self.turns.notice)

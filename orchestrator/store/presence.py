@@ -33,6 +33,7 @@ class Presence:
     Attributes:
         id: the present one; an id is never used again after it was declared dead.
         heard_at: when (monotonic clock) the last heartbeat that arrived was sent.
+        peers: how many processes served any of the same pools then, this one among them.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Presence:
         self._every = every
         self._on_buried = on_buried
         self.heard_at = time.monotonic()
+        self.peers = 1
         self._beating: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -74,7 +76,9 @@ class Presence:
             await asyncio.sleep(self._every)
             sent = time.monotonic()
             try:
-                if not await beat(self._database, self.id):
+                peers = await beat(self._database, self.id)
+                self.peers = peers or 1
+                if peers is None:
                     logger.warning("this %s was silent for so long that it was declared dead", self._kind)
                     self.id = new_process_id()
                     await self._on_buried()

@@ -43,9 +43,15 @@ async def register(database: Database, process_id: ProcessId, kind: str, pools: 
     )
 
 
-async def beat(database: Database, process_id: ProcessId) -> bool:
-    """Show that the process lives; False if it was declared dead meanwhile, so that it must drop what it holds."""
-    return await database.fetchval(query("beat"), process_id) is not None
+async def beat(database: Database, process_id: ProcessId) -> int | None:
+    """Show that the process lives.
+
+    Returns:
+        How many processes serve any of its pools, itself among them (100 at the most); None if it was declared dead
+        meanwhile, so that it must drop what it holds.
+    """
+    peers: int | None = await database.fetchval(query("beat"), process_id)
+    return peers
 
 
 async def unregister(database: Database, process_id: ProcessId) -> None:

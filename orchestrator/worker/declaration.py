@@ -96,18 +96,10 @@ class Worker(Generic[P, R]):
         Raises:
             AttemptError: a wrong input or output; and whatever the function raises.
         """
-        from orchestrator.worker.trial import try_out
+        from orchestrator.worker.trial import Circumstances, try_out
 
-        return await try_out(
-            self,
-            fields if fields and value is None else value,
-            secrets=secrets,
-            models=models,
-            judged_input=input,
-            feedback=feedback,
-            rejected=rejected,
-            last_heartbeat=last_heartbeat,
-        )
+        told = Circumstances(secrets, models, input, feedback, rejected, last_heartbeat)
+        return await try_out(self, fields if fields and value is None else value, told)
 
 
 def worker(

@@ -53,7 +53,7 @@ class Recorder:
             if found is not None:
                 pulse = found[1].take(last=True)
                 await self._write_beat(claimed, pulse)
-                mine.extend(_events(claimed, pulse))
+                mine.extend(pulse_events(claimed, pulse))
             return mine
 
     async def run(self) -> None:
@@ -76,7 +76,7 @@ class Recorder:
                 if journal.dirty:
                     pulse = journal.take()
                     beats.append((claimed, pulse))
-                    self._waiting.extend(_events(claimed, pulse))
+                    self._waiting.extend(pulse_events(claimed, pulse))
             await self._write_events()
             for claimed, pulse in beats:
                 await self._write_beat(claimed, pulse)
@@ -104,7 +104,8 @@ class Recorder:
             log.exception("a heartbeat could not be written")
 
 
-def _events(claimed: ClaimedAttempt, pulse: Pulse) -> list[Event]:
+def pulse_events(claimed: ClaimedAttempt, pulse: Pulse) -> list[Event]:
+    """What an attempt has said, as events."""
     return [attempt_event(claimed, entry.kind, entry.data) for entry in pulse.entries]
 
 

@@ -26,11 +26,11 @@ from orchestrator.store.presence import Presence
 from orchestrator.telemetry import Redactor, Tracing
 from orchestrator.worker.attempt_runner import AttemptRunner
 from orchestrator.worker.claims import Claims
-from orchestrator.worker.execution import StopReason
+from orchestrator.worker.execution import Execution, StopReason
 from orchestrator.worker.lease import LeaseKeeper
 from orchestrator.worker.limits import Limits
 from orchestrator.worker.pool_claims import PoolClaims
-from orchestrator.worker.recorder import Recorder
+from orchestrator.worker.recorder import Recorder, pulse_events
 from orchestrator.worker.registry import Registry
 from orchestrator.worker.room import Room
 from orchestrator.worker.started_tasks import watching
@@ -41,6 +41,9 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT = 2.0
 """Seconds; supervisors declare a worker process dead after four times that (`supervisor.worker_dead_after`)."""
+
+LAST_WORDS = 1.0
+"""Seconds for writing to a run that one of its attempts blocks the event loop."""
 
 
 class WorkerRuntime:
@@ -98,7 +101,11 @@ class WorkerRuntime:
         self._member = Presence(database, "worker", self._pools, every=HEARTBEAT, on_buried=self._on_buried)
         self._dead_after = dead_after
         self._watchdog = Watchdog(
-            lambda: self._keeper.held, max(0.5, self._lease / 5), deadline=self._deadline, on_stuck=on_stuck
+            lambda: self._keeper.held,
+            max(0.5, self._lease / 5),
+            deadline=self._deadline,
+            tell=self._tell_beside_the_loop,
+            on_stuck=on_stuck,
         )
         limits = Limits(sharing, [item.card for item in registry])
         self._pool_claims = {
@@ -212,6 +219,7 @@ class WorkerRuntime:
             channel=pool_channel(pool),
             handler=partial(self._on_permit, pool),
             capacity=self._concurrency,
+            crowd=lambda: self._member.peers,
         )
 
     async def _on_permit(self, pool: str, payload: bytes | None) -> None:
@@ -277,6 +285,23 @@ class WorkerRuntime:
         """Until when (monotonic clock) nobody takes what runs here for lost."""
         leases = [execution.held_until for execution in self._keeper.held]
         return min([*leases, self._member.heard_at + self._dead_after])
+
+    def _tell_beside_the_loop(self, execution: Execution) -> None:
+        """Write what an attempt has said, from a thread and on a connection of its own, while the loop is blocked."""
+
+        async def write() -> None:
+            events = pulse_events(execution.claimed, execution.journal.take())
+            async with asyncio.timeout(LAST_WORDS):
+                connection = await self._database.dedicated_connection()
+                try:
+                    await append_events(connection, events)
+                finally:
+                    connection.terminate()
+
+        try:
+            asyncio.run(write())
+        except Exception:
+            log.exception("what blocks the event loop could not be written to the run")
 
     def _labels(self) -> list[str]:
         return [execution.label for execution in self._keeper.held]

@@ -1,4 +1,4 @@
-"""What `worker.test(…)` does: one call with everything in memory, no server."""
+"""What `worker.test(…)` and `testing.try_worker(…)` do: one call with everything in memory, no server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class _Row:
+class MemoryRow:
+    """An effect: `new`, `confirmed` or `in_doubt`, and what was confirmed."""
+
     state: str
     result: Any = None
 
@@ -33,18 +35,18 @@ class _Row:
 class MemoryLedger:
     """An effect ledger for one test."""
 
-    rows: dict[str, _Row] = field(default_factory=dict)
+    rows: dict[str, MemoryRow] = field(default_factory=dict)
 
-    async def claim(self, key: str) -> _Row:
+    async def claim(self, key: str) -> MemoryRow:
         """New the first time; confirmed or in doubt after."""
         if key in self.rows:
             return self.rows[key]
-        self.rows[key] = _Row("in_doubt")
-        return _Row("new")
+        self.rows[key] = MemoryRow("in_doubt")
+        return MemoryRow("new")
 
     async def confirm(self, key: str, result: Any) -> None:
         """Note the result."""
-        self.rows[key] = _Row("confirmed", result)
+        self.rows[key] = MemoryRow("confirmed", result)
 
 
 class FixedModels:
@@ -72,41 +74,65 @@ class FixedModels:
         return self._models[tier]
 
 
-async def try_out(
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a call without a server takes for granted; the attributes are arguments of `Worker.test`.
+
+    Attributes:
+        number: which try it is, from 1.
+        idempotency_key: what `ctx.idempotency_key` says.
+        judged_input: for a validator, the `with` of the step that it judges.
+        models: tier to chat model, or an object with `chat` like `orchestrator.llm.Models`.
+    """
+
+    secrets: Mapping[str, str] | None = None
+    models: Any = None
+    judged_input: Any = None
+    feedback: tuple[str, ...] = ()
+    rejected: Any = None
+    last_heartbeat: Any = None
+    number: int = 1
+    idempotency_key: str = "test"
+
+
+def make_context(
     worker: Worker[..., Any],
     value: Any,
+    told: Circumstances,
     *,
-    secrets: Mapping[str, str] | None,
-    models: Any,
-    judged_input: Any,
-    feedback: tuple[str, ...],
-    rejected: Any,
-    last_heartbeat: Any,
-) -> Any:
-    """Run the worker once; the arguments are those of `Worker.test`."""
-    stop = Stop()
-    plain = to_jsonable_python(value, fallback=str)
+    stop: Stop,
+    journal: Journal | None = None,
+    ledger: MemoryLedger | None = None,
+) -> Context:
+    """The context of a call, on the running event loop; with everything in memory."""
+    judging = worker.card.kind is WorkerKind.VALIDATOR
     assignment = Assignment(
         run_id=new_run_id(),
         step="test",
         worker=worker.name,
         workflow="test",
-        idempotency_key="test",
-        input=judged_input if worker.card.kind is WorkerKind.VALIDATOR else plain,
-        feedback=feedback,
-        rejected=rejected,
-        last_heartbeat=last_heartbeat,
+        number=told.number,
+        idempotency_key=told.idempotency_key,
+        input=told.judged_input if judging else to_jsonable_python(value, fallback=str),
+        feedback=told.feedback,
+        rejected=told.rejected,
+        last_heartbeat=told.last_heartbeat,
     )
-    source = FixedModels(models) if isinstance(models, Mapping) else models
-    ctx = Context(
+    source = FixedModels(told.models) if isinstance(told.models, Mapping) else told.models
+    return Context(
         assignment,
-        journal=Journal(),
-        ledger=MemoryLedger(),
+        journal=journal or Journal(),
+        ledger=ledger or MemoryLedger(),
         models=cast("ModelSource | None", source),
-        secrets=secrets,
+        secrets=told.secrets,
         stopped=stop.requested,
         loop=asyncio.get_running_loop(),
     )
-    result = await invoke(worker, value, ctx, stop)
+
+
+async def try_out(worker: Worker[..., Any], value: Any, told: Circumstances) -> Any:
+    """Run the worker once, and give what it returned."""
+    stop = Stop()
+    result = await invoke(worker, value, make_context(worker, value, told, stop=stop), stop)
     as_json(worker, result)
     return result

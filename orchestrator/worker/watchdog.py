@@ -31,6 +31,7 @@ class Watchdog:
         held: the attempts that are running now.
         after: seconds without a sign that count as blocked.
         deadline: until when (monotonic clock) nobody else acts on what runs here.
+        tell: writes what an attempt's journal holds, from this thread: its own event loop cannot.
         on_stuck: called with the label of the attempt that blocks the loop; it should end the process at once.
     """
 
@@ -40,11 +41,13 @@ class Watchdog:
         after: float,
         *,
         deadline: Callable[[], float],
+        tell: Callable[[Execution], None],
         on_stuck: Callable[[str], None] | None = None,
     ) -> None:
         self._held = held
         self._after = after
         self._deadline = deadline
+        self._tell = tell
         self._on_stuck = on_stuck
         self._tick = min(after / 4, TICK)
         self._beat = time.monotonic()
@@ -112,3 +115,4 @@ class Watchdog:
         if culprit is not None:
             text = f"this attempt blocks the event loop of its process, at {place}. {REMEDY}"
             culprit.journal.note("error", text)
+            self._tell(culprit)

@@ -90,6 +90,7 @@ async def test_they_cost_their_own_attempts_and_nobody_elses(database_url, tmp_p
                     await asyncio.sleep(0.05)
             run = await client.submit(Workflow.from_yaml(WORKFLOW))
             result = await run.result(timeout=90)
+            told = [each.event.data.get("message", "") async for each in run.events()]
         ended = [each.poll() for each in (first, second, third)]
         traced = project.command("trace", str(run.id)).stdout
     assert (result.status, result.output) == ("succeeded", {"left": 2, "blocked": 2})
@@ -103,6 +104,7 @@ async def test_they_cost_their_own_attempts_and_nobody_elses(database_url, tmp_p
     assert "output_too_large the output has 50,000,002 bytes; the limit is 10,000,000" in traced
     assert "wrong_type expected int, got str" in traced
     assert "worker_lost the process that held the attempt did not renew its lease" in traced
+    assert any("this attempt blocks the event loop of its process, at" in line for line in told), told
     log = (tmp_path / "worker---pool-slow---concurrency-1.log").read_text()
     assert "the event loop has been blocked" in log
     assert "worker: bad.block (step block, attempt 1" in log

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from tests.benchmarks import durable_steps, enqueue_to_start, growth, makespan, residents, saver, takeover, worker_start
+from tests.benchmarks import (
+    durable_steps,
+    enqueue_to_start,
+    growth,
+    idle,
+    makespan,
+    residents,
+    saver,
+    takeover,
+    worker_start,
+)
 from tests.benchmarks.measure import Figure
 from tests.benchmarks.stage import Stage
 
@@ -19,5 +29,6 @@ BENCHMARKS: dict[str, Measure] = {
     "growth": growth.measure,
     "residents": residents.measure,
     "takeover": takeover.measure,
+    "idle": idle.measure,
     "worker_start": worker_start.measure,
 }

@@ -4,8 +4,11 @@ INSERT INTO processes (id, kind, host, pid, pools) VALUES ($1, $2, $3, $4, $5);
 -- name: beat
 -- Not waiting for the disk: one that stalls must not make everybody look dead, and a heartbeat that a crash of the server
 -- takes along is followed by another.
+-- Gives how many processes serve any of the same pools, this one among them: a hundred at the most are counted.
 UPDATE processes SET heartbeat_at = clock_timestamp() WHERE id = $1
-RETURNING id, set_config('synchronous_commit', 'off', true);
+RETURNING (
+    SELECT count(*) FROM (SELECT FROM processes peer WHERE peer.pools && processes.pools LIMIT 100) AS peers
+), set_config('synchronous_commit', 'off', true);
 
 -- name: bury_processes
 -- $1 these processes, or those that have been silent for so many seconds: $3 for workers, $2 for others. Ending their

@@ -11,6 +11,7 @@ from orchestrator.cli.plan_facts import gather_facts
 from orchestrator.settings import DatabaseSettings, Settings
 from orchestrator.store import Database, EmbeddedPostgres
 from orchestrator.store.history import step_history
+from orchestrator.testing import ThrowawayServer
 from orchestrator.worker import Registry
 from orchestrator.workflow.figures import Facts
 from orchestrator.workflow.forecast import forecast
@@ -73,10 +74,10 @@ async def test_a_database_that_does_not_answer_is_no_error(tmp_path: Path, empty
     assert told == "past runs: not looked at: the database has no runs of this package's schema"
 
 
-async def test_the_embedded_server_is_asked_only_where_it_is_up(postgres: EmbeddedPostgres, tmp_path: Path) -> None:
+async def test_the_embedded_server_is_asked_only_where_it_is_up(postgres: ThrowawayServer, tmp_path: Path) -> None:
     _, told = await gathered(tmp_path, None)
     assert told == "past runs: not looked at, since no database is configured and the embedded one is not up"
     assert not (tmp_path / ".orchestrator").exists()
-    assert EmbeddedPostgres.running(postgres._server.data_dir) == postgres.url
+    assert EmbeddedPostgres.running(postgres.data_dir) == postgres.url
     (tmp_path / "postmaster.pid").write_text("1\n")
     assert EmbeddedPostgres.running(tmp_path) is None

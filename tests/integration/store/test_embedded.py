@@ -14,6 +14,7 @@ import pytest
 
 from orchestrator.errors import ServiceError
 from orchestrator.store import Database, EmbeddedPostgres, postgres_server
+from orchestrator.testing import ThrowawayServer
 
 USER = """
 import sys, pathlib
@@ -240,7 +241,7 @@ def test_secrets_and_pg_variables_do_not_reach_the_server(data_dir: Path, monkey
     server.close()
 
 
-async def test_a_hundred_and_fifty_connections_at_once(postgres: EmbeddedPostgres) -> None:
+async def test_a_hundred_and_fifty_connections_at_once(postgres: ThrowawayServer) -> None:
     connections = await asyncio.gather(*(asyncpg.connect(postgres.url) for _ in range(150)))
     assert len(connections) == 150
     await asyncio.gather(*(connection.close() for connection in connections))

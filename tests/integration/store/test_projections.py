@@ -106,6 +106,14 @@ async def test_cards_are_published_and_replaced(database: Database) -> None:
     assert (read["a.b"].output_schema, read["a.b"].input_schema) == ({"type": "string"}, {"type": "object"})
 
 
+async def test_a_card_of_a_newer_version_is_read_as_far_as_it_is_known(database: Database) -> None:
+    await workers.publish_cards(database, [WorkerCard("a.b", pool="p", memory_mb=512)])
+    await database.execute("""UPDATE workers SET card = card || '{"invented": "later"}'""")
+    assert (await workers.read_cards(database))["a.b"] == WorkerCard("a.b", pool="p", memory_mb=512)
+    await database.execute("UPDATE workers SET card = card - 'memory_mb'")
+    assert (await workers.read_cards(database))["a.b"].memory_mb is None
+
+
 def span(scene: Scene, number: int, started_at: float) -> SpanRow:
     return SpanRow(
         started_at=started_at,

@@ -89,7 +89,7 @@ async def test_a_dead_owner_is_replaced_and_its_writes_are_refused(scene: Scene)
     assert first is not None
     assert await runs.orphans(scene.database, DEAD_AFTER, 10) == []
     assert await processes.reap(scene.database, 0.0) == [old]
-    assert not await processes.beat(scene.database, old)
+    assert await processes.beat(scene.database, old) is None
     assert await runs.orphans(scene.database, DEAD_AFTER, 10) == [(scene.run_id, 0)]
     second = await runs.take_ownership(scene.database, scene.run_id, new, DEAD_AFTER)
     assert second is not None

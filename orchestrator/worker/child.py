@@ -30,6 +30,7 @@ async def run_in_child(
     journal: Journal,
     ledger: Ledger,
     secrets: dict[str, str],
+    database_url: str,
     max_bytes: int,
 ) -> Payload:
     """Run one attempt in a process of its own. When cancelled, the child and what it started is killed.
@@ -41,6 +42,7 @@ async def run_in_child(
         journal: gets what the child says.
         ledger: asked when the child claims or confirms an effect.
         secrets: for `ctx.secret`.
+        database_url: for `ctx.database_url`.
         max_bytes: of the output.
 
     Returns:
@@ -63,6 +65,7 @@ async def run_in_child(
         "assignment": asdict(assignment) | {"run_id": str(assignment.run_id)},
         "value": value,
         "secrets": secrets,
+        "database_url": database_url,
         "max_bytes": max_bytes,
     }
     ours, theirs = socket.socketpair()

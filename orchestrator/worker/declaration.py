@@ -69,6 +69,7 @@ class Worker(Generic[P, R]):
         /,
         *,
         secrets: Mapping[str, str] | None = None,
+        database_url: str = "",
         models: Any = None,
         input: Any = None,
         feedback: tuple[str, ...] = (),
@@ -81,6 +82,7 @@ class Worker(Generic[P, R]):
         Args:
             value: the input: an instance of the parameter's type or a dict; for a validator the output to judge.
             secrets: what `ctx.secret` finds.
+            database_url: what `ctx.database_url` gives.
             models: tier to LangChain chat model, or an object with `chat` like `orchestrator.llm.Models`.
             input: for a validator, the judged step's `with`.
             feedback: what the validators said, to test a revision.
@@ -100,6 +102,7 @@ class Worker(Generic[P, R]):
             self,
             fields if fields and value is None else value,
             secrets=secrets,
+            database_url=database_url,
             models=models,
             judged_input=input,
             feedback=feedback,

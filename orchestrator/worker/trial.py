@@ -77,6 +77,7 @@ async def try_out(
     value: Any,
     *,
     secrets: Mapping[str, str] | None,
+    database_url: str,
     models: Any,
     judged_input: Any,
     feedback: tuple[str, ...],
@@ -104,6 +105,7 @@ async def try_out(
         ledger=MemoryLedger(),
         models=cast("ModelSource | None", source),
         secrets=secrets,
+        database_url=database_url,
         stopped=stop.requested,
         loop=asyncio.get_running_loop(),
     )

@@ -133,6 +133,7 @@ class Work:
                 journal=self.journal,
                 ledger=ledger,
                 secrets=self._secrets,
+                database_url=self._services.database.url,
                 max_bytes=limit,
             )
             return Payload.of(self.redactor.value(decode(payload.data))) if self._secrets else payload
@@ -142,6 +143,7 @@ class Work:
             ledger=ledger,
             models=self._services.models,
             secrets=self._secrets,
+            database_url=self._services.database.url,
             stopped=self._stop.requested,
             loop=asyncio.get_running_loop(),
         )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field
 
 from orchestrator import Context, Depends, worker
 from workers.excerpts import excerpt_of
 from workers.failures import Refused
 from workers.files import SUFFIXES, documents_below, file_bytes, printable, text_of
-from workers.passages import Passage, split
+from workers.passages import Passage, Splitting, split
 from workers.pdf_text import PAGE_BREAK
 from workers.places import folder_at, output_file, project_root, shown, write_whole
 from workers.sentences import key_sentences, segments
@@ -108,26 +108,16 @@ def read_folder(input: FolderIn, ctx: Context, root: Annotated[Path, Depends(pro
     return FolderOut(documents=documents, left_out=left_out, skipped=skipped)
 
 
-class FileIn(BaseModel):
+class FileIn(Splitting):
     """Which file, and how to split it.
 
     Attributes:
         file: absolute, or from the project's root; `.txt`, `.md`, `.html`, `.htm` or `.pdf`.
-        characters: of a passage at the most.
-        overlap: characters that two neighbours may share.
         max_passages: the first ones; the output says how many there are.
     """
 
     file: str = Field(min_length=1)
-    characters: int = Field(default=1_200, ge=100, le=100_000)
-    overlap: int = Field(default=150, ge=0)
     max_passages: int = Field(default=1_000, ge=1, le=20_000)
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.overlap >= self.characters / 2:
-            raise ValueError("overlap must be less than half of characters")
-        return self
 
 
 class FileOut(BaseModel):

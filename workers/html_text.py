@@ -68,10 +68,10 @@ def decoded_html(data: bytes, charset: str | None = None) -> str:
         if data.startswith(mark):
             return data.decode(name, "replace")
     declared = _CHARSET.search(data[:4096])
-    for name in (charset, declared and declared[1].decode("ascii"), "utf-8"):
+    said = (charset or "", declared[1].decode("ascii") if declared else "", "utf-8")
+    for name in filter(None, said):
         try:
-            if name:
-                return data.decode(_ALIASES.get(name.lower(), name))
+            return data.decode(_ALIASES.get(name.lower(), name))
         except (LookupError, UnicodeDecodeError):
             continue
     return data.decode("windows-1252", "replace")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from itertools import pairwise
+from typing import Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, model_validator
 
 from workers.pdf_text import PAGE_BREAK
 
@@ -37,6 +38,24 @@ class Passage(BaseModel):
     heading: str = ""
     page: int | None = None
     text: str
+
+
+class Splitting(BaseModel):
+    """How texts are split; inputs of workers that split have these fields.
+
+    Attributes:
+        characters: of a passage at the most.
+        overlap: characters that two neighbours may share.
+    """
+
+    characters: int = Field(default=900, ge=100, le=100_000)
+    overlap: int = Field(default=120, ge=0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.overlap >= self.characters / 2:
+            raise ValueError("overlap must be less than half of characters")
+        return self
 
 
 def split(text: str, *, characters: int, overlap: int) -> list[Passage]:

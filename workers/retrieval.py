@@ -14,9 +14,9 @@ from orchestrator import Context, Depends, worker
 from workers.documents import Skipped
 from workers.embeddings import Embedder, EmbeddingChoice, embedder
 from workers.failures import Refused
-from workers.files import documents_below, file_bytes, printable, text_of
+from workers.files import SUFFIXES, documents_below, file_bytes, printable, text_of
 from workers.passages import Passage, Splitting, split
-from workers.places import folder_at, project_root
+from workers.places import folder_at, project_root, shown
 from workers.retrieval_store import MAX_HNSW_DIMENSIONS, IndexRow, RetrievalStore, connection_of
 
 CANDIDATES = 50
@@ -68,10 +68,12 @@ async def index_folder(
     Each document is stored as it is done, so a later attempt goes on where an earlier one was lost.
 
     Raises:
-        Refused: `folder_missing`, `vector_missing`, `language_unknown`, `extra_missing`.
+        Refused: `folder_missing`, `folder_empty`, `vector_missing`, `language_unknown`, `extra_missing`.
     """
     folder = folder_at(root, input.folder)
     files = {printable(path.relative_to(folder)): path for path in await asyncio.to_thread(documents_below, folder)}
+    if not files:
+        raise Refused("folder_empty", f"there is no {' or '.join(SUFFIXES)} file in {shown(folder, root)}")
     embeds = embedder(input.embeddings, ctx)
     (sample,) = await embeds.embed(["How long are the vectors?"])
     await store.prepare()

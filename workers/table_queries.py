@@ -160,6 +160,7 @@ def _row(names: list[str], values: tuple[Any, ...]) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """A value as JSON has it."""
+    plain: Any
     match value:
         case None | bool() | int():
             plain = value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,8 +38,8 @@ class Web:
 
 
 @contextmanager
-def serving(answer: Callable[[Request], Answer]) -> Iterator[Web]:
-    """Serve until the block ends."""
+def serving(answer: Callable[[Request], Answer], secure: ssl.SSLContext | None = None) -> Iterator[Web]:
+    """Serve until the block ends, over TLS where a context is given."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -68,6 +69,8 @@ def serving(answer: Callable[[Request], Answer]) -> Iterator[Web]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if secure is not None:
+        server.socket = secure.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     web = Web(f"http://127.0.0.1:{server.server_port}", server.server_port)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

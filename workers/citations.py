@@ -7,8 +7,8 @@ import re
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from orchestrator import Context, Verdict, validator
-from workers.answers import NOTHING, Answer, AnswerIn, stems
-from workers.sentences import normalised, shortened
+from workers.answers import Answer, AnswerIn, answer_by_rule, stems
+from workers.sentences import normalised, repeated_words, shortened
 
 SHARED_STEMS = 2
 MIN_CLAIM_WORDS = 6
@@ -91,9 +91,9 @@ def quotes_in_sources(output: Prose, ctx: Context) -> Verdict:
 def answer_cited(output: Answer, ctx: Context) -> Verdict:
     """An answer cites passages that it was given, shares words with them, and is more than the question again."""
     asked = AnswerIn.model_validate(ctx.input)
+    if output == answer_by_rule(asked):
+        return Verdict(passed=True, message="in the documents' own words")
     texts = {source.number: f"{source.heading} {source.text}" for source in asked.sources}
-    if not texts:
-        return Verdict(passed=output.answer == NOTHING, message=f"there are no sources; answer “{NOTHING}”")
     unknown = sorted(set(output.sources) - texts.keys())
     if unknown or not output.sources:
         there = ", ".join(map(str, sorted(texts)))
@@ -107,6 +107,10 @@ def answer_cited(output: Answer, ctx: Context) -> Verdict:
         says.append("the answer says nothing that its sources say; use their words")
     elif len(invented) > len(said) / 3:
         says.append(f"the sources do not speak of {', '.join(sorted(invented)[:6])}; say only what they say")
+    if again := repeated_words(output.answer):
+        says.append(f"say nothing twice: “{again}”")
+    if not output.answer.rstrip().endswith((".", "!", "?", "”", '"')):
+        says.append("end with a whole sentence, and be shorter")
     if not says and not said & stems(asked.question):
         says.append("the answer does not take up the question")
     return Verdict(passed=not says, message="; ".join(says), evidence={"invented": sorted(invented)})

@@ -139,6 +139,9 @@ class _Indexing:
 
     async def _summary(self, counts: dict[str, int], removed: int) -> IndexOut:
         passages = await self._store.count(self._index)
+        if not passages:
+            whys = "; ".join(skipped.why for skipped in self._skipped[:3])
+            raise Refused("folder_empty", f"none of the files in {self._input.folder} holds text: {whys}")
         large = passages > self._input.hnsw_above and self._index.dimensions <= MAX_HNSW_DIMENSIONS
         if large:
             await self._store.order(self._index)

@@ -15,6 +15,7 @@ from workers.places import project_root
 from workers.table_files import run_select, table_name, tables
 
 MAX_CELL = 2_000
+PROMPT_ROWS = 12
 
 
 class TablesIn(BaseModel):
@@ -100,12 +101,14 @@ class QueryOut(BaseModel):
     Attributes:
         sql: what was asked.
         more: there were more rows than `max_rows`.
+        text: the first rows for a prompt, a line each.
     """
 
     sql: str
     columns: list[Column]
     rows: list[dict[str, Any]]
     more: bool
+    text: str
 
 
 @worker("tables.query", pool="tables", process=True, timeout="6m")
@@ -118,12 +121,9 @@ def query(input: QueryIn, root: Annotated[Path, Depends(project_root)]) -> Query
     with tables(root, input.named) as connection:
         names, types, rows = run_select(connection, input.sql, seconds=input.seconds, rows=input.max_rows + 1)
     columns = [Column(name=name, type=type_) for name, type_ in zip(_distinct(names), types, strict=True)]
-    return QueryOut(
-        sql=input.sql,
-        columns=columns,
-        rows=[_row([column.name for column in columns], row) for row in rows[: input.max_rows]],
-        more=len(rows) > input.max_rows,
-    )
+    plain = [_row([column.name for column in columns], row) for row in rows[: input.max_rows]]
+    text = "\n".join(", ".join(f"{key}: {value}" for key, value in row.items()) for row in plain[:PROMPT_ROWS])
+    return QueryOut(sql=input.sql, columns=columns, rows=plain, more=len(rows) > input.max_rows, text=text)
 
 
 def _described(connection: Any, name: str, file: str, samples: int) -> Table:

@@ -8,7 +8,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from orchestrator import Context, Verdict, validator
 from workers.answers import Answer, AnswerIn, answer_by_rule, stems
-from workers.sentences import normalised, repeated_words, shortened
+from workers.sentences import content_words, normalised, repeated_words, shortened
 
 SHARED_STEMS = 2
 MIN_CLAIM_WORDS = 6
@@ -106,7 +106,10 @@ def answer_cited(output: Answer, ctx: Context) -> Verdict:
     if len((said & grounds) - stems(asked.question)) < SHARED_STEMS:
         says.append("the answer says nothing that its sources say; use their words")
     elif len(invented) > len(said) / 3:
-        says.append(f"the sources do not speak of {', '.join(sorted(invented)[:6])}; say only what they say")
+        words = sorted(word for word in content_words(output.answer) if stems(word) & invented)
+        says.append(f"the sources do not speak of {', '.join(words[:6])}; say only what they say")
+    if not says and (idle := [n for n in output.sources if len(stems(texts[n]) & said) < SHARED_STEMS]):
+        says.append(f"nothing of this stands in {''.join(f'[{number}]' for number in idle)}; do not cite it")
     if again := repeated_words(output.answer):
         says.append(f"say nothing twice: “{again}”")
     if not output.answer.rstrip().endswith((".", "!", "?", "”", '"')):

@@ -51,6 +51,6 @@ $(BIN)/python:
 
 $(STAMP): pyproject.toml requirements.lock | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv || echo "uv is not to be had; going on with pip"
-	{ test -x $(BIN)/uv && $(BIN)/uv pip install --quiet --python $(BIN)/python -c requirements.lock -e '.[local,dev]'; } \
-	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[local,dev]'
+	{ test -x $(BIN)/uv && $(BIN)/uv pip install --quiet --python $(BIN)/python -c requirements.lock -e '.[local,specialists,dev]'; } \
+	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[local,specialists,dev]'
 	@touch $@

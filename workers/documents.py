@@ -1,9 +1,7 @@
-"""Read a folder of texts for a model with a small context, and save what was made of it."""
+"""Read documents, split them, show a model with a small context the telling parts, and save what was made of it."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,13 +10,13 @@ from pydantic import BaseModel, Field
 from orchestrator import Context, Depends, worker
 from workers.excerpts import excerpt_of
 from workers.failures import Refused
-from workers.places import output_file, project_root, shown, write_whole
+from workers.files import SUFFIXES, documents_below, file_bytes, printable, text_of
+from workers.passages import Passage, Splitting, split
+from workers.pdf_text import PAGE_BREAK
+from workers.places import folder_at, output_file, project_root, shown, write_whole
 from workers.sentences import key_sentences, segments
 
-SUFFIXES = frozenset({".md", ".txt"})
-IGNORED_FOLDERS = frozenset({"node_modules", "__pycache__", "venv", "site-packages"})
 MIN_TEXT = 40
-MAX_FILE_BYTES = 20_000_000
 CANDIDATES = 3
 
 
@@ -71,31 +69,29 @@ class FolderOut(BaseModel):
     skipped: list[Skipped]
 
 
-@worker("documents.read_folder", pool="documents")
+@worker("documents.read_folder", pool="documents", process=True, timeout="10m")
 def read_folder(input: FolderIn, ctx: Context, root: Annotated[Path, Depends(project_root)]) -> FolderOut:
-    """Read every .md and .txt of a folder, in order of path.
+    """Read every .md, .txt, .html and .pdf of a folder, in order of path.
 
     Raises:
-        Refused: `folder_missing`, `folder_empty`, `file_unreadable`.
+        Refused: `folder_missing`, `folder_empty`, `file_unreadable`, `extra_missing`.
     """
-    folder = root / input.folder
-    if not folder.is_dir():
-        what = "is a file, not a folder" if folder.exists() else "does not exist"
-        raise Refused("folder_missing", f"the folder {shown(folder, root)} {what}; relative paths count from {root}")
-    found = _texts_below(folder)
+    folder = folder_at(root, input.folder)
+    found = documents_below(folder)
     if not found:
-        raise Refused("folder_empty", f"there is no .md or .txt file in {shown(folder, root)}")
+        raise Refused("folder_empty", f"there is no {' or '.join(SUFFIXES)} file in {shown(folder, root)}")
     documents: list[Document] = []
     skipped: list[Skipped] = []
     left_out: list[str] = []
     for place, path in enumerate(found):
-        name = _printable(path.relative_to(folder))
+        name = printable(path.relative_to(folder))
         if len(documents) == input.max_documents:
             left_out.append(name)
             continue
         ctx.progress(place / len(found), name)
+        ctx.heartbeat(file=name)
         try:
-            text = _decoded(path, name)
+            text = text_of(file_bytes(path, name), name)
         except Refused as error:
             if input.unreadable == "fail":
                 raise
@@ -110,6 +106,59 @@ def read_folder(input: FolderIn, ctx: Context, root: Annotated[Path, Depends(pro
         raise Refused("folder_empty", f"none of the {len(found)} files in {shown(folder, root)} holds text to quote")
     ctx.log.info("folder read", documents=len(documents), left_out=len(left_out), skipped=len(skipped))
     return FolderOut(documents=documents, left_out=left_out, skipped=skipped)
+
+
+class FileIn(Splitting):
+    """Which file, and how to split it.
+
+    Attributes:
+        file: absolute, or from the project's root; `.txt`, `.md`, `.html`, `.htm` or `.pdf`.
+        max_passages: the first ones; the output says how many there are.
+    """
+
+    file: str = Field(min_length=1)
+    max_passages: int = Field(default=1_000, ge=1, le=20_000)
+
+
+class FileOut(BaseModel):
+    """The passages of a document, which together hold all of it.
+
+    Attributes:
+        path: from the project's root.
+        characters: of the whole text; offsets of the passages count in it.
+        pages: of a PDF; None else.
+        total: passages that there are.
+    """
+
+    path: str
+    characters: int
+    pages: int | None
+    total: int
+    passages: list[Passage]
+
+
+@worker("documents.split_file", pool="documents", process=True, timeout="10m")
+def split_file(input: FileIn, root: Annotated[Path, Depends(project_root)]) -> FileOut:
+    """Read one document whole, and split it into passages at headings, paragraphs and sentences.
+
+    Raises:
+        Refused: `file_missing`, `file_unreadable`, `format_unknown`, `extra_missing`.
+    """
+    path = root / input.file
+    name = shown(path, root)
+    if not path.is_file():
+        raise Refused("file_missing", f"the file {name} does not exist; relative paths count from {root}")
+    if path.suffix.lower() not in SUFFIXES:
+        raise Refused("format_unknown", f"{name} is none of {', '.join(SUFFIXES)}")
+    text = text_of(file_bytes(path, name), name)
+    passages = split(text, characters=input.characters, overlap=input.overlap)
+    return FileOut(
+        path=name,
+        characters=len(text),
+        pages=text.count(PAGE_BREAK) + 1 if path.suffix.lower() == ".pdf" else None,
+        total=len(passages),
+        passages=passages[: input.max_passages],
+    )
 
 
 class SaveIn(BaseModel):
@@ -139,43 +188,6 @@ def save_text(input: SaveIn, root: Annotated[Path, Depends(project_root)]) -> Sa
     except OSError as error:
         raise Refused("file_unwritable", f"cannot write {shown(path, root)}: {error.strerror or error}") from error
     return SaveOut(path=shown(path, root.resolve()), bytes=size)
-
-
-def _texts_below(folder: Path) -> list[Path]:
-    return sorted(_walk(folder), key=lambda path: path.relative_to(folder).as_posix())
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    for place, below, files in os.walk(folder, onerror=_refuse_folder):
-        below[:] = [name for name in below if not name.startswith(".") and name not in IGNORED_FOLDERS]
-        for name in files:
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
-                yield Path(place, name)
-
-
-def _refuse_folder(error: OSError) -> None:
-    raise Refused("file_unreadable", f"cannot look into {error.filename}: {error.strerror or error}") from error
-
-
-def _printable(path: Path) -> str:
-    """The path with `/`; bytes of a file name that are no UTF-8 are written out, because JSON cannot hold them."""
-    return path.as_posix().encode("utf-8", "backslashreplace").decode()
-
-
-def _decoded(path: Path, name: str) -> str:
-    try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise Refused("file_unreadable", f"{name} has {size:,} bytes, more than the {MAX_FILE_BYTES:,} allowed")
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise Refused("file_unreadable", f"cannot read {name}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        wrong = f"byte 0x{error.object[error.start]:02x} at offset {error.start}"
-        raise Refused("file_unreadable", f"{name} is not UTF-8 text ({wrong})") from error
-    if "\0" in text:
-        raise Refused("file_unreadable", f"{name} is not text (NUL byte at offset {text.index(chr(0))})")
-    return text
 
 
 def _document(name: str, text: str, limit: int) -> Document:

@@ -20,6 +20,19 @@ def shown(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
+def folder_at(root: Path, name: str) -> Path:
+    """The folder of that name, absolute or from the project's root.
+
+    Raises:
+        Refused: `folder_missing`.
+    """
+    folder = root / name
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise Refused("folder_missing", f"the folder {shown(folder, root)} {what}; relative paths count from {root}")
+    return folder
+
+
 def output_file(root: Path, name: str) -> Path:
     """The place of `name` below the project's `out/` folder.
 

@@ -6,8 +6,9 @@ import re
 
 from pydantic import BaseModel
 
+from workers.sentences import repeated_words
+
 REPLY_LENGTH = (40, 700)
-REPEATED_WORDS = 6
 
 _GREETING = re.compile(
     r"(hello|hi|dear|good (morning|day|afternoon|evening)|greetings|thank you|"
@@ -51,18 +52,6 @@ def policy_breaches(reply: str) -> list[str]:
     ]
     if blank := _BLANKS.search(text):
         broken.append(f"fill in or leave out the blank “{blank[0]}”")
-    if repeated := _repeated(text):
+    if repeated := repeated_words(text):
         broken.append(f"say nothing twice: “{repeated}”")
     return broken
-
-
-def _repeated(text: str) -> str:
-    """The first six words that stand in the text a second time, or nothing: small models go round in circles."""
-    words = re.findall(r"[\w'\u2019]+", text.casefold())
-    seen: set[tuple[str, ...]] = set()
-    for at in range(len(words) - REPEATED_WORDS + 1):
-        piece = tuple(words[at : at + REPEATED_WORDS])
-        if piece in seen:
-            return " ".join(piece)
-        seen.add(piece)
-    return ""

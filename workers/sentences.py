@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 MIN_QUOTE = 20
 MAX_QUOTE = 240
+REPEATED_WORDS = 6
 EXCERPT_BREAK = "[…]"
 """Stands on a line of its own where an excerpt leaves out a part of its document."""
 
@@ -55,6 +56,18 @@ def shortened(text: str, limit: int, mark: str = "…") -> str:
     return (cut.rsplit(" ", 1)[0] or cut).rstrip(" ,;:") + mark
 
 
+def repeated_words(text: str) -> str:
+    """The first six words that stand in the text a second time, or nothing: small models go round in circles."""
+    words = re.findall(r"[\w'\u2019]+", text.casefold())
+    seen: set[tuple[str, ...]] = set()
+    for at in range(len(words) - REPEATED_WORDS + 1):
+        piece = tuple(words[at : at + REPEATED_WORDS])
+        if piece in seen:
+            return " ".join(piece)
+        seen.add(piece)
+    return ""
+
+
 def sentences(text: str) -> list[str]:
     """The sentences of the prose in a Markdown or plain text; headings, tables and code are passed over.
 
@@ -81,7 +94,7 @@ def key_sentences(text: str, limit: int) -> list[str]:
     Returns:
         At least one quote of up to `MAX_QUOTE` characters, as long as there is any text.
     """
-    prose = [sentence for sentence in sentences(text) if _quotable(sentence)]
+    prose = [sentence for sentence in sentences(text) if quotable(sentence)]
     frequency = Counter(word for sentence in prose for word in content_words(sentence))
     ranked = sorted(range(len(prose)), key=lambda at: (-_worth(prose[at], at / len(prose), frequency), at))
     chosen: list[str] = []
@@ -109,7 +122,8 @@ def _blocks(text: str) -> Iterator[str]:
         yield "\n".join(block)
 
 
-def _quotable(sentence: str) -> bool:
+def quotable(sentence: str) -> bool:
+    """Whether a sentence is prose of a sensible length, and no code, figures or fragment."""
     letters = sum(character.isalpha() or character.isspace() for character in sentence)
     return MIN_QUOTE <= len(sentence) <= MAX_QUOTE and len(sentence.split()) >= 4 and letters >= 0.8 * len(sentence)
 

@@ -33,6 +33,7 @@ async def run_in_child(
     journal: Journal,
     ledger: Ledger,
     secrets: dict[str, str],
+    database_url: str,
     max_bytes: int,
     clean: Callable[[str], str] = str,
 ) -> Payload:
@@ -45,6 +46,7 @@ async def run_in_child(
         journal: gets what the child says.
         ledger: asked when the child claims or confirms an effect.
         secrets: for `ctx.secret`.
+        database_url: for `ctx.database_url`.
         max_bytes: of the output.
         clean: redacts secrets in what the child prints.
 
@@ -68,6 +70,7 @@ async def run_in_child(
         "assignment": asdict(assignment) | {"run_id": str(assignment.run_id)},
         "value": value,
         "secrets": secrets,
+        "database_url": database_url,
         "max_bytes": max_bytes,
         "memory_mb": worker.card.memory_mb,
     }

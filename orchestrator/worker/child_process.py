@@ -173,6 +173,7 @@ async def _attempt(job: dict[str, Any], link: _Link) -> dict[str, Any]:
             ledger=_RemoteLedger(link),
             models=_NoModels(),
             secrets=job["secrets"],
+            database_url=job["database_url"],
             stopped=stop.requested,
             loop=asyncio.get_running_loop(),
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.domain.identity import NO_ITEM, RunId
 from orchestrator.domain.outcome import Usage
-from orchestrator.errors import ModelUnavailable, SecretMissing
+from orchestrator.errors import DatabaseUnavailable, ModelUnavailable, SecretMissing
 from orchestrator.worker.effects import Effect, Ledger
 from orchestrator.worker.journal import Journal
 
@@ -102,6 +102,7 @@ class Context:
         ledger: where effects are claimed and confirmed.
         models: where chat models come from; None where there are none.
         secrets: the values of the secrets that the step names.
+        database_url: of the project's database; empty where there is none.
         stopped: set when the attempt is to stop.
         loop: the event loop that the attempt runs on.
         capture: whether spans of model calls keep the messages.
@@ -116,6 +117,7 @@ class Context:
         ledger: Ledger,
         models: ModelSource | None = None,
         secrets: Mapping[str, str] | None = None,
+        database_url: str = "",
         stopped: threading.Event | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
         capture: bool = True,
@@ -129,6 +131,7 @@ class Context:
         self._ledger = ledger
         self._models = models
         self._secrets = dict(secrets or {})
+        self._database_url = database_url
         self._stopped = stopped or threading.Event()
         self._loop = loop
         self._capture = capture
@@ -235,6 +238,22 @@ class Context:
                 remedy=f"add `secrets: [{name}]` to the step",
             )
         return self._secrets[name]
+
+    @property
+    def database_url(self) -> str:
+        """Where the project's own Postgres is, the embedded one too: for workers that keep tables there.
+
+        Connect with a driver of your own, keep to a schema of your own, and do not say the URL: it may hold a
+        password.
+
+        Raises:
+            DatabaseUnavailable: a test gave none.
+        """
+        if not self._database_url:
+            raise DatabaseUnavailable(
+                "this attempt runs without a database", remedy="in a test give `.test(…, database_url=…)`"
+            )
+        return self._database_url
 
     def model(self, tier: str | None = None) -> BaseChatModel:
         """A LangChain chat model: traced, priced, its tokens counted on this attempt.

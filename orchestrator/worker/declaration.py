@@ -71,6 +71,7 @@ class Worker(Generic[P, R]):
         /,
         *,
         secrets: Mapping[str, str] | None = None,
+        database_url: str = "",
         models: Any = None,
         input: Any = None,
         feedback: tuple[str, ...] = (),
@@ -83,6 +84,7 @@ class Worker(Generic[P, R]):
         Args:
             value: the input: an instance of the parameter's type or a dict; for a validator the output to judge.
             secrets: what `ctx.secret` finds.
+            database_url: what `ctx.database_url` gives.
             models: tier to LangChain chat model, or an object with `chat` like `orchestrator.llm.Models`.
             input: for a validator, the judged step's `with`.
             feedback: what the validators said, to test a revision.
@@ -98,7 +100,7 @@ class Worker(Generic[P, R]):
         """
         from orchestrator.worker.trial import Circumstances, try_out
 
-        told = Circumstances(secrets, models, input, feedback, rejected, last_heartbeat)
+        told = Circumstances(secrets, models, input, feedback, rejected, last_heartbeat, database_url=database_url)
         return await try_out(self, fields if fields and value is None else value, told)
 
 

@@ -93,6 +93,7 @@ class Circumstances:
     last_heartbeat: Any = None
     number: int = 1
     idempotency_key: str = "test"
+    database_url: str = ""
 
 
 def make_context(
@@ -125,6 +126,7 @@ def make_context(
         ledger=ledger or MemoryLedger(),
         models=cast("ModelSource | None", source),
         secrets=told.secrets,
+        database_url=told.database_url,
         stopped=stop.requested,
         loop=asyncio.get_running_loop(),
     )

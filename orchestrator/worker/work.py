@@ -136,6 +136,7 @@ class Work:
                 journal=self.journal,
                 ledger=ledger,
                 secrets=self._secrets,
+                database_url=self._services.database.url,
                 max_bytes=limit,
                 clean=self.clean,
             )
@@ -146,6 +147,7 @@ class Work:
             ledger=ledger,
             models=self._services.models,
             secrets=self._secrets,
+            database_url=self._services.database.url,
             stopped=self._stop.requested,
             loop=asyncio.get_running_loop(),
             tracing=self._services.tracing,

@@ -10,6 +10,8 @@ import threading
 import time
 from typing import Any
 
+import asyncpg
+
 from orchestrator.errors import SecretMissing
 from orchestrator.worker import Context, Invalid, Verdict, validator, worker
 
@@ -144,10 +146,25 @@ def child(ctx: Context, what: str = "pid") -> Any:
         case "hang":
             while True:
                 sum(range(1000))
+        case "database":
+            return asyncio.run(name_of(ctx.database_url))
         case "model":
             return ctx.model("small").invoke("hi")
         case _:
             return ctx.secret("KEY")
+
+
+@worker("r.database", pool=POOL)
+async def database_name(ctx: Context) -> Any:
+    return await name_of(ctx.database_url)
+
+
+async def name_of(url: str) -> Any:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval("SELECT current_database()::text")
+    finally:
+        await connection.close()
 
 
 @worker("r.stubborn", pool=POOL)

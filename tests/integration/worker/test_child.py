@@ -54,6 +54,14 @@ async def test_effects_and_secrets_work_in_a_child(scene: Scene):
         assert await scene.output(row) == "[redacted]"
 
 
+@pytest.mark.parametrize(("name", "value"), [("r.child", {"what": "database"}), ("r.database", {})])
+async def test_a_worker_reaches_the_projects_database_in_a_child_and_without(scene: Scene, name: str, value: object):
+    async with serving(scene):
+        row = await scene.outcome(name, value)
+        expected = await scene.database.fetchval("SELECT current_database()::text")
+        assert await scene.output(row) == expected
+
+
 async def test_a_child_is_killed_at_its_timeout(scene: Scene):
     async with serving(scene):
         row = await scene.outcome("r.child", {"what": "hang"}, timeout=3.0)
@@ -94,6 +102,7 @@ async def test_a_child_ends_when_its_worker_process_is_gone():
         "assignment": assignment,
         "value": {"what": "hang"},
         "secrets": {},
+        "database_url": "",
         "max_bytes": 1_000,
         "memory_mb": None,
     }

@@ -42,6 +42,8 @@ def prompt(workflow: Workflow, step: str, with_: dict[str, Any]) -> str:
 @pytest.mark.parametrize(("name", "steps"), [
     ("brief", ["read", "extract", "gather", "write", "lay_out", "save"]),
     ("triage", ["read", "classify", "route", "draft", "tabulate"]),
+    ("ask", ["index", "search", "select", "answer", "lay_out"]),
+    ("report", ["describe", "write_sql", "query", "say", "lay_out", "save"]),
 ])  # fmt: skip
 def test_a_graph_loads_without_a_problem(name: str, steps: list[str]) -> None:
     assert list(graph(name).steps) == steps
@@ -54,13 +56,15 @@ def test_workers_use_nothing_but_the_public_interface() -> None:
     assert "orchestrator" in sys.modules
 
 
-def test_the_defaults_are_enough_to_run_either_graph() -> None:
+def test_the_defaults_are_enough_to_run_a_graph() -> None:
+    assert (GRAPHS.parent / graph("report").check_inputs({})["file"]).is_file()
+    assert graph("ask").check_inputs({"question": "What is a run?"})["folder"] == "docs"
     assert graph("brief").check_inputs({})["folder"] == "docs"
     assert (GRAPHS.parent / graph("triage").check_inputs({})["file"]).is_file()
 
 
 def test_every_agent_has_bounded_output_and_a_way_out() -> None:
-    for name in ("brief", "triage"):
+    for name in ("brief", "triage", "ask", "report"):
         for step in graph(name).steps.values():
             if step.kind == "agent":
                 assert [remedy.kind for remedy in step.on_invalid] == ["revise", "escalate"]
@@ -81,7 +85,20 @@ def assert_bounded(schema: Any) -> None:
             assert_bounded(below)
 
 
+EVIDENCE = {"number": 1, "document": "bridge.md", "text": TEXT, "start": 0, "end": len(TEXT), "heading": "The bridge"}
+ROWS = {
+    "question": "Which region has the most pieces?",
+    "sql": "SELECT 1",
+    "columns": [{"name": "region", "type": "VARCHAR"}, {"name": "pieces", "type": "BIGINT"}],
+    "rows": [{"region": "west", "pieces": 155}, {"region": "east", "pieces": 113}],
+    "more": False,
+}
 STAND_INS = [
+    ("ask", "answer", {"question": "Who painted the bridge?", "sources": [EVIDENCE]}),
+    ("ask", "answer", {"question": "???", "sources": [{**EVIDENCE, "text": "x" * 3_000}]}),
+    ("report", "say", ROWS),
+    ("report", "say", {**ROWS, "rows": []}),
+    ("report", "say", {**ROWS, "rows": [{"region": "w" * 900, "pieces": None}] * 200}),
     ("brief", "extract", {"document": document().model_dump()}),
     ("brief", "extract", {"document": document(text="x" * 3_000).model_dump()}),
     ("brief", "write", {"topic": "", "sources": [source(1, "Forty painters need ten years.").model_dump()]}),
@@ -115,6 +132,11 @@ def test_the_prompts_show_what_the_model_has_to_work_with() -> None:
     sources = [source(1, "One quote.").model_dump(), source(7, "Another quote.").model_dump()]
     assert "[1] One quote.\n[7] Another quote." in prompt(brief, "write", {"topic": "", "sources": sources})
     assert "about bridges" in prompt(brief, "write", {"topic": "bridges", "sources": sources})
+    asked = prompt(
+        graph("ask"), "answer", {"question": "Who painted it?", "sources": [EVIDENCE, {**EVIDENCE, "number": 4}]}
+    )
+    assert f"[1] {TEXT}\n[4] {TEXT}" in asked
+    assert "Question: Who painted it?" in asked
     assert "The export fails." in prompt(triage, "draft", {"ticket": ticket().model_dump()})
 
 
@@ -132,7 +154,7 @@ def test_the_shipped_messages_are_a_few_dozen_and_differ() -> None:
 
 
 def test_a_pinned_graph_survives_being_stored() -> None:
-    for name in ("brief", "triage"):
+    for name in ("brief", "triage", "ask", "report"):
         workflow = graph(name)
         again = Workflow.from_json(json.loads(json.dumps(workflow.to_json())))
         assert again.sha256 == workflow.sha256

@@ -11,7 +11,7 @@ from langgraph.graph import END, START, StateGraph
 from typing_extensions import TypedDict
 
 from orchestrator.domain.worker import DEFAULT_POOL, VALIDATOR_POOL, WorkerKind
-from orchestrator.errors import ModelUnavailable, NotFound, ProjectError, SecretMissing
+from orchestrator.errors import DatabaseUnavailable, ModelUnavailable, NotFound, ProjectError, SecretMissing
 from orchestrator.worker import Context, Invalid, Registry, Verdict, Worker, as_worker, validator, worker
 from orchestrator.worker.failures import WrongType
 
@@ -164,6 +164,16 @@ async def test_a_secret_that_the_step_does_not_list():
 
     with pytest.raises(SecretMissing, match=r"does not list the secret 'OTHER' \(it lists KEY\)"):
         await peek.test(secrets={"KEY": "k"})
+
+
+async def test_the_database_is_where_the_test_says():
+    @worker("d.database")
+    def where(ctx: Context) -> str:
+        return ctx.database_url
+
+    assert await where.test(database_url="postgresql://localhost/scratch") == "postgresql://localhost/scratch"
+    with pytest.raises(DatabaseUnavailable, match="runs without a database"):
+        await where.test()
 
 
 async def test_a_runnable_and_a_graph_as_workers():

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from tests.unit.workers.papers import PAGE, pdf
 from tests.unit.workers.samples import TEXT
-from workers.documents import MAX_FILE_BYTES, FolderOut, read_folder, save_text
+from workers.documents import FileOut, FolderOut, read_folder, save_text, split_file
 from workers.failures import Refused
+from workers.files import MAX_FILE_BYTES
 from workers.sentences import EXCERPT_BREAK, normalised, segments
 
 
@@ -159,3 +161,59 @@ async def test_a_place_that_cannot_be_written_is_named(root: Path) -> None:
     write(root, "out/file", "x")
     error = await refusal(save_text, name="file/brief.md", text="x")
     assert (error.code, "out/file/brief.md" in str(error)) == ("file_unwritable", True)
+
+
+async def test_pdf_and_html_are_read_like_text(root: Path) -> None:
+    write(root, "docs/a.pdf", pdf(PAGE, "The second page speaks of the harbour master."))
+    write(root, "docs/b.html", f"<nav>Menu</nav><main><h1>Ferry</h1><p>{PAGE}</p></main><script>no()</script>")
+    first, second = (await read(folder="docs")).documents
+    assert first.text == f"{PAGE}\fThe second page speaks of the harbour master."
+    assert second.text == f"# Ferry\n\n{PAGE}"
+    assert second.candidates == [PAGE]
+
+
+BAD_FILES = {
+    "a-password.pdf": (pdf(PAGE, password="secret"), "is encrypted"),
+    "b-broken.pdf": (b"%PDF-1.7\nnothing more", "is no whole PDF"),
+    "c-scan.pdf": (pdf("", ""), "holds no text on its 2 pages"),
+    "d-latin.txt": ("Café is written in Latin-1 here.".encode("latin-1"), "is not UTF-8 text"),
+    "e-script.html": (b"<script>only()</script>", "less than 40 characters"),
+    "f-empty.pdf": (b"", "is no whole PDF"),
+    "g-cut.pdf": (pdf(PAGE)[:400], "is no whole PDF"),
+}
+
+
+async def test_every_bad_file_is_skipped_with_its_reason_and_the_good_one_read(root: Path) -> None:
+    for name, (content, _) in BAD_FILES.items():
+        write(root, f"docs/{name}", content)
+    write(root, "docs/good.md")
+    out = await read(folder="docs", unreadable="skip")
+    assert [document.path for document in out.documents] == ["good.md"]
+    assert [skipped.path for skipped in out.skipped] == list(BAD_FILES)
+    for skipped in out.skipped:
+        assert BAD_FILES[skipped.path][1] in skipped.why
+
+
+async def test_a_pdf_of_two_hundred_pages_is_split_with_its_pages(root: Path) -> None:
+    write(root, "long.pdf", pdf(*[f"Page {number} says: {PAGE}" for number in range(1, 201)]))
+    out = await split_file.test(file="long.pdf", characters=500)
+    assert isinstance(out, FileOut)
+    assert (out.pages, out.total) == (200, 200)
+    assert [passage.page for passage in out.passages] == list(range(1, 201))
+    assert out.passages[150].text == f"Page 151 says: {PAGE}"
+
+
+async def test_passages_are_counted_beyond_the_limit(root: Path) -> None:
+    write(root, "docs/a.md", TEXT * 20)
+    out = await split_file.test(file="docs/a.md", characters=300, overlap=50, max_passages=3)
+    assert len(out.passages) == 3 < out.total
+    assert out.pages is None
+    assert out.characters == len(TEXT * 20)
+    whole = TEXT * 20
+    assert all(whole[passage.start : passage.end] == passage.text for passage in out.passages)
+
+
+@pytest.mark.parametrize(("file", "code"), [("gone.md", "file_missing"), ("docs/p.png", "format_unknown")])
+async def test_a_file_that_cannot_be_split_is_refused(root: Path, file: str, code: str) -> None:
+    write(root, "docs/p.png")
+    assert (await refusal(split_file, file=file)).code == code

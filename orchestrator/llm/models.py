@@ -14,8 +14,9 @@ from pydantic import SecretStr
 from orchestrator.domain.chat import ChatTracer
 from orchestrator.domain.outcome import Usage
 from orchestrator.errors import NotFound
+from orchestrator.llm.call_book import CallBook
 from orchestrator.llm.catalogue import OPENAI_URL, ResolvedModel, api_key, find, is_loopback, resolve
-from orchestrator.llm.client import CallBook, TracedChat
+from orchestrator.llm.client import TracedChat
 from orchestrator.llm.local import LocalServer
 from orchestrator.llm.weights import SMOLLM2
 from orchestrator.settings import ModelSettings

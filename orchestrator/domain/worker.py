@@ -1,4 +1,4 @@
-"""What is known of a worker or validator without importing its code."""
+"""What is known of a worker, validator or tool without importing its code."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ UNCLAIMED = frozenset({HUMAN_WORKER, RUN_WORKER})
 AGENT_POOL = "agents"
 DEFAULT_POOL = "default"
 VALIDATOR_POOL = "validators"
+NO_POOL = ""
+"""A tool's: no attempt is ever of it."""
 
 
 class WorkerKind(StrEnum):
@@ -28,12 +30,14 @@ class WorkerKind(StrEnum):
 
     WORKER = "worker"
     VALIDATOR = "validator"
+    TOOL = "tool"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerCard:
     """A worker as the catalogue lists it: what it is called, which pool it serves, what it takes and gives.
 
+    A tool has no pool: it runs within the attempt of the agent that calls it.
     `input_schema` and `output_schema` are JSON Schema 2020-12, None where the function does not say.
     `timeout` is the attempt timeout in seconds, None for none. `concurrency` is per process.
     """
@@ -50,3 +54,17 @@ class WorkerCard:
 
 
 Catalogue = dict[str, WorkerCard]
+
+CALLABLE = (WorkerKind.WORKER, WorkerKind.TOOL)
+"""What an agent may call."""
+
+MAX_TURNS = 8
+"""Calls of its model that an agent with tools has where its step does not say."""
+
+LONGEST_TOOL_NAME = 64
+"""Characters of a tool's name that models' servers take."""
+
+
+def tool_name(name: str) -> str:
+    """What a model calls a worker or tool: servers take no dots, and our names hold no hyphens."""
+    return name.replace(".", "-")

@@ -4,7 +4,7 @@ from orchestrator.domain.verdict import Verdict
 from orchestrator.domain.worker import WorkerCard
 from orchestrator.errors import Invalid
 from orchestrator.worker.context import Context
-from orchestrator.worker.declaration import Worker, validator, worker
+from orchestrator.worker.declaration import Worker, tool, validator, worker
 from orchestrator.worker.dependencies import Depends
 from orchestrator.worker.registry import Registry
 from orchestrator.worker.runnable import as_worker
@@ -18,6 +18,7 @@ __all__ = [
     "Worker",
     "WorkerCard",
     "as_worker",
+    "tool",
     "validator",
     "worker",
 ]

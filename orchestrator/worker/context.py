@@ -13,6 +13,7 @@ from orchestrator.domain.outcome import Usage
 from orchestrator.errors import ModelUnavailable, SecretMissing
 from orchestrator.worker.effects import Effect, Ledger
 from orchestrator.worker.journal import Journal
+from orchestrator.worker.threads import Stop
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -103,6 +104,7 @@ class Context:
         stopped: set when the attempt is to stop.
         loop: the event loop that the attempt runs on.
         capture: whether spans of model calls keep the messages.
+        stop: of the attempt, for what it calls in its turn; None where nobody leaves its threads behind.
     """
 
     def __init__(
@@ -116,8 +118,10 @@ class Context:
         stopped: threading.Event | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
         capture: bool = True,
+        stop: Stop | None = None,
     ) -> None:
         self.assignment = assignment
+        self.stop = stop or Stop()
         self.journal = journal
         self.usage = Usage()
         self.log = AttemptLog(self)

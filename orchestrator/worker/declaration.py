@@ -1,4 +1,4 @@
-"""`@worker` and `@validator`: a function declared as a specialist, still callable like the function."""
+"""`@worker`, `@validator` and `@tool`: a function declared as a specialist, still callable like the function."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from orchestrator.domain.worker import DEFAULT_POOL, VALIDATOR_POOL, WorkerCard, WorkerKind
+from orchestrator.domain.worker import DEFAULT_POOL, NO_POOL, VALIDATOR_POOL, WorkerCard, WorkerKind
 from orchestrator.errors import ProjectError
 from orchestrator.worker.signature import Signature, read_signature
 from orchestrator.workflow.durations import parse_duration
@@ -25,7 +25,7 @@ RESERVED = "orchestrator."
 
 
 class Worker(Generic[P, R]):
-    """A declared worker or validator. Calling it calls the function; `test` runs it as an attempt would.
+    """A declared worker, validator or tool. Calling it calls the function; `test` runs it as an attempt would.
 
     Attributes:
         card: what the catalogue shows.
@@ -177,6 +177,39 @@ def validator(
     )
 
 
+def tool(
+    name: str,
+    *,
+    timeout: str | float | None = None,
+    process: bool = False,
+    description: str | None = None,
+) -> Callable[[Callable[P, R]], Worker[P, R]]:
+    """Declare a function as a tool, which agents may call and steps may not.
+
+    It is written like a worker's: typed parameters, `Depends`, `ctx` where it wants one. What the model reads is its
+    parameters' schema and its docstring. Any worker can be an agent's tool, too.
+
+    Args:
+        name: what `tools` of a step calls it: lower-case words joined by dots.
+        timeout: of one call, `"5s"` or seconds.
+        process: run in a child process that can be killed, for CPU-bound code.
+        description: for the model and the catalogue; None takes the docstring.
+
+    Raises:
+        ProjectError: the declaration or the function's signature cannot work; names the place.
+    """
+    return _declare(
+        WorkerKind.TOOL,
+        name,
+        pool=NO_POOL,
+        concurrency=None,
+        retry_on=(),
+        timeout=timeout,
+        process=process,
+        description=description,
+    )
+
+
 def _declare(
     kind: WorkerKind,
     name: str,
@@ -235,7 +268,7 @@ def make_card(
         raise ValueError("a name is lower-case words joined by dots, like research.search")
     if name.startswith(RESERVED):
         raise ValueError(f"names that begin with {RESERVED!r} are the framework's own")
-    if not _POOL.fullmatch(pool):
+    if kind is not WorkerKind.TOOL and not _POOL.fullmatch(pool):
         raise ValueError(f"the pool {pool!r} is not a lower-case word")
     if concurrency is not None and concurrency < 1:
         raise ValueError(f"concurrency is at least 1, not {concurrency}")
@@ -244,8 +277,8 @@ def make_card(
         kind=kind,
         pool=pool,
         description=description,
-        input_schema=signature.input_schema if kind is WorkerKind.WORKER else None,
-        output_schema=signature.output_schema if kind is WorkerKind.WORKER else None,
+        input_schema=None if kind is WorkerKind.VALIDATOR else signature.input_schema,
+        output_schema=None if kind is WorkerKind.VALIDATOR else signature.output_schema,
         concurrency=concurrency,
         timeout=None if timeout is None else parse_duration(timeout),
         process=process,

@@ -14,7 +14,7 @@ from typing import Any
 from orchestrator.domain.attempt import ClaimedAttempt
 from orchestrator.domain.event import Event
 from orchestrator.domain.identity import AttemptId, ProcessId
-from orchestrator.domain.worker import AGENT_WORKER
+from orchestrator.domain.worker import AGENT_WORKER, WorkerKind
 from orchestrator.errors import ServiceError
 from orchestrator.queue import Consumer, Listener, Notifier, pool_channel, pool_entrypoint, process_channel, read_runs
 from orchestrator.settings import WorkerSettings
@@ -29,6 +29,7 @@ from orchestrator.worker.execution import StopReason
 from orchestrator.worker.lease import LeaseKeeper
 from orchestrator.worker.recorder import Recorder
 from orchestrator.worker.registry import Registry
+from orchestrator.worker.toolbox import ToolMaker
 from orchestrator.worker.watchdog import Watchdog
 from orchestrator.worker.work import Services, agent_worker
 
@@ -86,17 +87,18 @@ class WorkerRuntime:
         self._keeper = LeaseKeeper(self._renew, self._lease)
         self._recorder = Recorder(self._append, self._beat)
         self._member = Presence(database, "worker", self._pools, every=HEARTBEAT, on_buried=self._on_buried)
-        limits = {item.name: item.card.concurrency for item in registry}
+        limits = {item.name: item.card.concurrency for item in registry if item.card.kind is not WorkerKind.TOOL}
         self._claims = Claims(self._claim, {**limits, AGENT_WORKER: None})
         self._watchdog = Watchdog(self._labels, after=max(0.5, self._lease / 5))
         services = Services(
             database=database,
             registry=registry,
-            agent=agent_worker(models),
+            agent=agent_worker(models, ToolMaker(registry, tracing, settings.max_output_bytes)),
             models=models,
             redactor=redactor,
             environ=os.environ if environ is None else environ,
             max_output_bytes=settings.max_output_bytes,
+            captures=tracing.captures,
         )
         self._runner = AttemptRunner(
             member=self._member,

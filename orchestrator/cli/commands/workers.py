@@ -24,7 +24,7 @@ def default(context: typer.Context) -> None:
 
 @group.command("list")
 def list_workers(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List the project's workers and validators."""
+    """List the project's workers, validators and tools."""
     invocation: Invocation = context.obj
     invocation.log()
     cards = list(read_registry(invocation.settings()).catalogue.values())

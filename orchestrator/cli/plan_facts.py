@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from orchestrator.domain.worker import tool_definition
 from orchestrator.errors import OrchestratorError
 from orchestrator.workflow.figures import Facts, ModelFacts
 
@@ -54,6 +56,7 @@ def gather_facts(
         tokens_per_message=TOKENS_PER_MESSAGE,
         capped_tokens=CAPPED_MAX_TOKENS,
         tenant=tenant,
+        tools={name: len(json.dumps(tool_definition(card)).encode()) for name, card in registry.catalogue.items()},
     )
     return facts, found.told_by
 

@@ -18,6 +18,9 @@ RUN_WORKER = "orchestrator.workflow"
 UNCLAIMED = frozenset({HUMAN_WORKER, RUN_WORKER})
 """Workers that are no code: their attempts wait in no pool."""
 
+RESERVED = "orchestrator."
+"""What the framework's own names begin with."""
+
 AGENT_POOL = "agents"
 DEFAULT_POOL = "default"
 VALIDATOR_POOL = "validators"
@@ -63,6 +66,28 @@ MAX_TURNS = 8
 
 LONGEST_TOOL_NAME = 64
 """Characters of a tool's name that models' servers take."""
+
+
+MOST_DESCRIBED = 1_024
+"""Characters of a tool's description that they take."""
+
+
+def tool_definition(card: WorkerCard, description: str | None = None) -> dict[str, Any]:
+    """A worker or tool as OpenAI's protocol describes it to a model.
+
+    Args:
+        card: of the worker.
+        description: what the model is told of it; None takes the card's.
+    """
+    schema = card.input_schema or {}
+    return {
+        "type": "function",
+        "function": {
+            "name": tool_name(card.name),
+            "description": (card.description if description is None else description)[:MOST_DESCRIBED],
+            "parameters": schema if schema.get("type") == "object" else {"type": "object", "properties": {}},
+        },
+    }
 
 
 def tool_name(name: str) -> str:

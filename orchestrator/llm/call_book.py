@@ -28,6 +28,7 @@ class CallBook:
         server: the base URL.
         price_cap_usd: for one call; None for no cap.
         capture: whether the messages are told to the tracer.
+        timeout: seconds for one call, an answer that is streamed included; None for no limit.
     """
 
     tier: str
@@ -37,6 +38,7 @@ class CallBook:
     tracer: ChatTracer | None = None
     price_cap_usd: float | None = None
     capture: bool = True
+    timeout: float | None = None
 
     def open(self, messages: Sequence[BaseMessage], arguments: dict[str, Any], max_tokens: int | None) -> OpenCall:
         """Begin a call. Under a cap, `arguments` may get a `max_tokens`; for the local model its schema is adapted.
@@ -70,6 +72,12 @@ class OpenCall:
     max_tokens: int | None
     started_at: float = field(default_factory=time.time)
     began: float = field(default_factory=time.monotonic)
+
+    def check_time(self) -> None:
+        """Raise `TimeoutError` once the call takes too long; for each piece of its answer the client waits as long."""
+        limit = self.book.timeout
+        if limit is not None and time.monotonic() - self.began > limit:
+            raise TimeoutError(f"the model's answer was not complete after {limit:g}s")
 
     @property
     def response_format(self) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import openai
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
@@ -19,6 +19,9 @@ from pydantic import PrivateAttr
 from orchestrator.errors import ModelUnavailable
 from orchestrator.llm.call_book import CallBook, OpenCall, counts_of
 from orchestrator.llm.errors import MalformedReply
+
+UNREADABLE = "unreadable_tool_calls"
+"""Where an answer tells which of its tool calls have arguments that are no JSON object, in `additional_kwargs`."""
 
 _MALFORMED = (ValueError, TypeError, AttributeError, KeyError)
 
@@ -88,12 +91,14 @@ class TracedChat(ChatOpenAI):
             async for chunk in super()._astream(messages, stop, run_manager, **kwargs):
                 whole = chunk if whole is None else whole + chunk
                 yield chunk
+                call.check_time()
         except BaseException as error:
             told = _told(call, error)
             if told is error:
                 raise
             raise told from error
-        _end_stream(call, whole)
+        for chunk in _end_stream(call, whole):
+            yield chunk
 
     def _stream(
         self,
@@ -108,12 +113,13 @@ class TracedChat(ChatOpenAI):
             for chunk in super()._stream(messages, stop, run_manager, **kwargs):
                 whole = chunk if whole is None else whole + chunk
                 yield chunk
+                call.check_time()
         except BaseException as error:
             told = _told(call, error)
             if told is error:
                 raise
             raise told from error
-        _end_stream(call, whole)
+        yield from _end_stream(call, whole)
 
     def bind_tools(
         self, tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool], **kwargs: Any
@@ -174,11 +180,30 @@ def _end_call(call: OpenCall, result: ChatResult) -> None:
     call.answered(generation.message, {**(result.llm_output or {}), **(generation.generation_info or {})})
 
 
-def _end_stream(call: OpenCall, whole: ChatGenerationChunk | None) -> None:
-    """The stream is over; without a reason for its end it was broken off, which HTTP does not always tell."""
+def _end_stream(call: OpenCall, whole: ChatGenerationChunk | None) -> Iterator[ChatGenerationChunk]:
+    """The stream is over; without a reason for its end it was broken off, which HTTP does not always tell.
+
+    Gives a last chunk where tool calls are half written: LangChain would complete their JSON by guessing.
+    """
     told = {} if whole is None else {**whole.message.response_metadata, **(whole.generation_info or {})}
     if whole is None or not (told.get("finish_reason") or counts_of(whole.message).output):
         broken = MalformedReply(f"the model's server ended its stream {'early' if whole else 'before it began'}")
         call.failed(broken)
         raise broken
     call.answered(whole.message, told)
+    wrong = [
+        {"id": each["id"], "why": why}
+        for each in getattr(whole.message, "tool_call_chunks", ())
+        if (why := unreadable(each["args"]))
+    ]
+    if wrong:
+        yield ChatGenerationChunk(message=AIMessageChunk(content="", additional_kwargs={UNREADABLE: wrong}))
+
+
+def unreadable(arguments: str | None) -> str:
+    """Why the arguments of a tool call cannot be read, empty where they can; none at all are `{}`."""
+    try:
+        value = json.loads(arguments or "{}")
+    except (ValueError, RecursionError) as error:
+        return f"the arguments are not valid JSON: {error}"
+    return "" if isinstance(value, dict) else "the arguments are not a JSON object"

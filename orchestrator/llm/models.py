@@ -96,6 +96,7 @@ class Models:
             tracer=self._tracer,
             price_cap_usd=price_cap_usd,
             capture=capture,
+            timeout=arguments["timeout"],
         )
         return TracedChat.opened(book, **(arguments | settings.extra))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -19,6 +18,7 @@ from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Command
 
 from orchestrator.errors import InvalidOutput
+from orchestrator.llm.client import UNREADABLE, unreadable
 from orchestrator.llm.structured import TurnResult, answer_settings, read_answer
 from orchestrator.worker.journal import Journal
 from orchestrator.worker.toolbox import Asked, Toolbox
@@ -117,17 +117,11 @@ class _Tools(AgentMiddleware[Any, Any, Any]):
         calls = [*message.tool_calls]
         for wrong in message.invalid_tool_calls:
             identity = wrong.get("id") or f"call_{self._turn}_{len(calls)}"
-            self._unreadable[identity] = _why(wrong.get("args"))
+            self._unreadable[identity] = unreadable(wrong.get("args"))
             calls.append(tool_call(name=wrong.get("name") or "", args={}, id=identity))
+        for half in message.additional_kwargs.get(UNREADABLE, ()):
+            self._unreadable.setdefault(str(half["id"]), half["why"])
         if not calls:
             return message
         named = [{**call, "id": call["id"] or f"call_{self._turn}_{place}"} for place, call in enumerate(calls)]
         return message.model_copy(update={"tool_calls": named, "invalid_tool_calls": []})
-
-
-def _why(arguments: str | None) -> str:
-    try:
-        json.loads(arguments or "")
-    except ValueError as error:
-        return f"the arguments are not valid JSON: {error}"
-    return "the arguments are not a JSON object"

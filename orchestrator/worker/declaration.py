@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from orchestrator.domain.worker import DEFAULT_POOL, NO_POOL, VALIDATOR_POOL, WorkerCard, WorkerKind
+from orchestrator.domain.worker import DEFAULT_POOL, NO_POOL, RESERVED, VALIDATOR_POOL, WorkerCard, WorkerKind
 from orchestrator.errors import ProjectError
 from orchestrator.worker.signature import Signature, read_signature
 from orchestrator.workflow.durations import parse_duration
@@ -21,7 +21,6 @@ R = TypeVar("R")
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _POOL = re.compile(r"[a-z][a-z0-9_-]*")
-RESERVED = "orchestrator."
 
 
 class Worker(Generic[P, R]):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.domain.outcome import ErrorInfo
-from orchestrator.domain.worker import CALLABLE, tool_name
+from orchestrator.domain.worker import CALLABLE, tool_definition, tool_name
 from orchestrator.errors import Fenced, InDoubt, SecretMissing, ServiceError, UnknownWorker
 from orchestrator.telemetry import Tracing
 from orchestrator.worker.context import Context
@@ -27,9 +27,6 @@ MAX_RESULT = 50_000
 MAX_ERROR = 2_000
 MAX_SHOWN = 500
 """Characters of the arguments in an event."""
-
-MAX_DESCRIPTION = 1_024
-"""Characters of a tool's description that OpenAI takes."""
 
 NOT_FOR_MODELS = (InDoubt, Fenced, ServiceError, SecretMissing, UnknownWorker)
 """These end the attempt: a model can mend none of them, and an effect in doubt must not be tried again."""
@@ -106,13 +103,7 @@ class Toolbox:
     @property
     def definitions(self) -> list[dict[str, Any]]:
         """The tools as OpenAI's protocol describes them."""
-        return [
-            {
-                "type": "function",
-                "function": {"name": name, "description": _description(tool), "parameters": _parameters(tool)},
-            }
-            for name, tool in self._tools.items()
-        ]
+        return [tool_definition(tool.card, _description(tool)) for tool in self._tools.values()]
 
     async def call(self, asked: Asked, *, turn: int) -> Reply:
         """Run one call and tell of it, as an event and as a span.
@@ -226,12 +217,7 @@ def _json(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _parameters(tool: Worker[..., Any]) -> dict[str, Any]:
-    schema = tool.card.input_schema or {}
-    return schema if schema.get("type") == "object" else {"type": "object", "properties": {}}
-
-
 def _description(tool: Worker[..., Any]) -> str:
     """What the declaration says; where that is only the docstring's first line, the whole of it."""
     told, whole = tool.card.description, inspect.getdoc(tool.function) or ""
-    return (whole if told and whole.startswith(told) else told)[:MAX_DESCRIPTION]
+    return whole if told and whole.startswith(told) else told

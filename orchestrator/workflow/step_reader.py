@@ -16,7 +16,7 @@ from orchestrator.workflow.uses import Scope, Uses
 from orchestrator.workflow.validate_reader import read_validators
 from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar
 
-LATER_KEYS = ("tools", "max_turns", "rate")
+LATER_KEYS = ("rate",)
 LATER_KINDS = ("plan",)
 EVERY_KEY = Section({**STEP.keys, **{name: key for section in KINDS.values() for name, key in section.keys.items()}})
 FOREIGN = {kind: tuple(name for name in EVERY_KEY if name not in {*section, *STEP}) for kind, section in KINDS.items()}

@@ -86,6 +86,7 @@ async def test_a_worker_and_a_function_as_tools_over_several_turns(scene: Scene,
         (answer_tool("t.weather", {"city": "Atlantis"}), "failed", "no city called Atlantis"),
         (answer_tool("t.weather", {"town": "Rome"}), "failed", "unknown 'town'"),
         (answer_tool("t.weather", '{"city": '), "failed", "not valid JSON"),
+        (answer_tool("t.weather", '{"city": "Ro'), "failed", "not valid JSON"),
         (answer_tool("t.weather", "[1]"), "failed", "not a JSON object"),
         (answer_tool("t.hurried"), "timed_out", "not done after 0.1s"),
         (answer_tool("t.leaves"), "failed", "sys.exit(3)"),
@@ -156,9 +157,6 @@ async def test_dependencies_models_children_and_secrets_of_tools(scene: Scene, a
     )
     replies = {"What is it?": [turn, {"n": 1}], "What do you think?": [answer("Nothing.", input_tokens=100)]}
 
-    def reply(request):
-        return replies[request.messages[0]["content"].split("\n")[-1]].pop(0)
-
     def by_prompt(request):
         users = [each["content"] for each in request.messages if each["role"] == "user"]
         return replies[users[0]].pop(0)
@@ -175,7 +173,14 @@ async def test_dependencies_models_children_and_secrets_of_tools(scene: Scene, a
     assert "hunter22" not in str([each.event for each in await scene.events(row.id)])
 
 
-async def test_a_long_result_is_cut_for_the_model(agent):
+async def test_a_result_that_is_larger_than_any_output_is_an_error(agent):
+    with ScriptedModel([answer_tool("t.long"), {"n": 1}]) as model:
+        await agent(model, "t.long")
+    assert "has 200,002 bytes; the limit is 4,000" in told(model)[0]
+
+
+async def test_a_long_result_is_cut_for_the_model(scene: Scene, agent):
+    scene.settings = scene.settings.model_copy(update={"max_output_bytes": 1_000_000})
     with ScriptedModel([answer_tool("t.long"), {"n": 1}]) as model:
         await agent(model, "t.long")
     [result] = told(model)

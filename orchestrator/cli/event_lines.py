@@ -126,7 +126,9 @@ def _tool(data: dict[str, Any]) -> str:
 
 
 def _text(data: dict[str, Any]) -> str:
-    return f"says: {first_line(data.get('text', ''))}" if data.get("text") else f"says {data.get('dropped', 0)} more"
+    if data.get("dropped"):
+        return f"says {data['dropped']} characters more"
+    return f"says: {first_line(data.get('text', ''))}"
 
 
 def is_work(data: dict[str, Any]) -> bool:

@@ -86,10 +86,10 @@ class TracedChat(ChatOpenAI):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         call = self._book.open(messages, kwargs, self.max_tokens)
-        whole: ChatGenerationChunk | None = None
+        chunks: list[ChatGenerationChunk] = []
         try:
             async for chunk in super()._astream(messages, stop, run_manager, **kwargs):
-                whole = chunk if whole is None else whole + chunk
+                chunks.append(chunk)
                 yield chunk
                 call.check_time()
         except BaseException as error:
@@ -97,7 +97,7 @@ class TracedChat(ChatOpenAI):
             if told is error:
                 raise
             raise told from error
-        for chunk in _end_stream(call, whole):
+        for chunk in _end_stream(call, chunks):
             yield chunk
 
     def _stream(
@@ -108,10 +108,10 @@ class TracedChat(ChatOpenAI):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         call = self._book.open(messages, kwargs, self.max_tokens)
-        whole: ChatGenerationChunk | None = None
+        chunks: list[ChatGenerationChunk] = []
         try:
             for chunk in super()._stream(messages, stop, run_manager, **kwargs):
-                whole = chunk if whole is None else whole + chunk
+                chunks.append(chunk)
                 yield chunk
                 call.check_time()
         except BaseException as error:
@@ -119,7 +119,7 @@ class TracedChat(ChatOpenAI):
             if told is error:
                 raise
             raise told from error
-        yield from _end_stream(call, whole)
+        yield from _end_stream(call, chunks)
 
     def bind_tools(
         self, tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool], **kwargs: Any
@@ -180,11 +180,12 @@ def _end_call(call: OpenCall, result: ChatResult) -> None:
     call.answered(generation.message, {**(result.llm_output or {}), **(generation.generation_info or {})})
 
 
-def _end_stream(call: OpenCall, whole: ChatGenerationChunk | None) -> Iterator[ChatGenerationChunk]:
+def _end_stream(call: OpenCall, chunks: list[ChatGenerationChunk]) -> Iterator[ChatGenerationChunk]:
     """The stream is over; without a reason for its end it was broken off, which HTTP does not always tell.
 
     Gives a last chunk where tool calls are half written: LangChain would complete their JSON by guessing.
     """
+    whole = chunks[0] + chunks[1:] if chunks else None
     told = {} if whole is None else {**whole.message.response_metadata, **(whole.generation_info or {})}
     if whole is None or not (told.get("finish_reason") or counts_of(whole.message).output):
         broken = MalformedReply(f"the model's server ended its stream {'early' if whole else 'before it began'}")

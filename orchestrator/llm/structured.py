@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage, BaseMessageChunk
+from langchain_core.messages import BaseMessage
 
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
 _NAME = re.compile(r"[^a-zA-Z0-9_-]+")
@@ -50,12 +50,11 @@ async def structured_turn(
         on_text: told each piece of the answer as it comes.
     """
     asked = model.bind(**answer_settings(schema))
-    whole: BaseMessageChunk | None = None
+    chunks: list[Any] = []
     async for chunk in asked.astream(list(messages)):
         on_text(str(chunk.text))
-        whole = chunk if whole is None else whole + chunk  # type: ignore[assignment]
-    assert whole is not None, "LangChain raises where nothing comes"
-    return read_answer(whole, schema)
+        chunks.append(chunk)
+    return read_answer(chunks[0] + chunks[1:] if chunks[1:] else chunks[0], schema)
 
 
 def answer_settings(schema: dict[str, Any] | None) -> dict[str, Any]:

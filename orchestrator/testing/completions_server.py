@@ -158,7 +158,8 @@ class _Handler(BaseHTTPRequestHandler):
             if number == 1:
                 self._hold(reply)
             self.wfile.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
-        self.wfile.write(b"data: [DONE]\n\n")
+        if reply.finish_reason:
+            self.wfile.write(b"data: [DONE]\n\n")
         self.close_connection = True
 
     def _hold(self, reply: Answer) -> None:
@@ -178,7 +179,7 @@ def _completion(reply: Answer, body: dict[str, Any]) -> dict[str, Any]:
 
 def _chunks(reply: Answer, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
     head = _head(body, "chat.completion.chunk")
-    deltas: list[dict[str, Any]] = [{"content": piece} for piece in reply.pieces or _words(reply.text)]
+    deltas: list[dict[str, Any]] = [{"content": piece} for piece in reply.pieces or _words(reply)]
     for index, call in enumerate(_calls(reply)):
         name, arguments = call["function"]["name"], call["function"]["arguments"]
         begun = {**call, "index": index, "function": {"name": name, "arguments": arguments[:1]}}
@@ -186,13 +187,17 @@ def _chunks(reply: Answer, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         deltas += [{"tool_calls": [begun]}, {"tool_calls": [rest]}]
     for delta in deltas:
         yield {**head, "choices": [{"index": 0, "delta": {"role": "assistant", **delta}, "finish_reason": None}]}
+    if not reply.finish_reason:
+        return
     yield {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": reply.finish_reason}]}
     if (body.get("stream_options") or {}).get("include_usage"):
         yield {**head, "choices": [], "usage": reply.usage}
 
 
-def _words(text: str) -> list[str]:
-    pieces = [piece + " " for piece in text.split(" ")]
+def _words(reply: Answer) -> list[str]:
+    if not reply.text and not reply.finish_reason:
+        return []
+    pieces = [piece + " " for piece in reply.text.split(" ")]
     return [*pieces[:-1], pieces[-1][:-1]]
 
 

@@ -24,7 +24,7 @@ class Answer:
 
     Attributes:
         text: what the model says.
-        finish_reason: `stop`, `tool_calls`, or `length` when it ran into its token limit.
+        finish_reason: `stop`, `tool_calls`, or `length` when it ran into its token limit; empty breaks a stream off.
         input_tokens: as the server counts them.
         output_tokens: as the server counts them; None counts the words of `text`.
         tools: what it calls.
@@ -96,6 +96,11 @@ def answer_pieces(*pieces: str, held: threading.Event | None = None) -> Answer:
         held: what comes after the first piece waits until it is set, or the server is closed.
     """
     return Answer("".join(pieces), pieces=pieces, held=held)
+
+
+def broken_stream(*pieces: str) -> Answer:
+    """The stream ends after these pieces, in the midst of the answer."""
+    return Answer("".join(pieces), finish_reason="", pieces=pieces)
 
 
 def answer_tool(name: str, arguments: Mapping[str, Any] | str | None = None, *, text: str = "", id: str = "") -> Answer:

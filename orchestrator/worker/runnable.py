@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from orchestrator.domain.worker import DEFAULT_POOL, WorkerKind
 from orchestrator.errors import ProjectError
@@ -28,6 +32,8 @@ def as_worker(
 ) -> Worker[..., Any]:
     """Make a worker of a Runnable: its input is the step's `with`, its output whatever it gives, as JSON.
 
+    A LangChain `BaseTool` brings its description and the schema of its input, so it is an agent's tool as well.
+
     Bind the result to a name at the top of a module, where the registry looks. The attempt's `Context` is in
     `config["configurable"]["orchestrator"]`. The other arguments are those of `worker`.
 
@@ -50,6 +56,9 @@ def as_worker(
     function = _caller(runnable)
     try:
         signature = read_signature(function)
+        if isinstance(runnable, BaseTool):
+            signature = replace(signature, input_schema=_takes(runnable))
+            description = description or runnable.description
         card = make_card(
             name,
             WorkerKind.WORKER,
@@ -62,6 +71,12 @@ def as_worker(
     except (TypeError, ValueError) as error:
         raise ProjectError(f"{place}: as_worker({name!r}): {error}") from error
     return Worker(function, card, signature, retry_on=retry_on, place=place)
+
+
+def _takes(tool: BaseTool) -> dict[str, Any]:
+    """What a tool's caller gives it, without what LangChain puts in by itself."""
+    schema: dict[str, Any] = convert_to_openai_tool(tool)["function"]["parameters"]
+    return schema
 
 
 def _caller(runnable: Runnable[Any, Any]) -> Callable[..., Any]:

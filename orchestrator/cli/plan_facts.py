@@ -76,6 +76,7 @@ def _model(settings: ModelSettings) -> ModelFacts:
         priced_by="the local model is free" if local else f"prices of {'models.yaml' if own else 'genai-prices'}",
         max_tokens=settings.max_tokens or (LOCAL_MAX_TOKENS if local else None),
         timeout=LOCAL_TIMEOUT if local and "timeout" not in settings.model_fields_set else settings.timeout,
+        calls_tools=not local,
     )
 
 

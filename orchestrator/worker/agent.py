@@ -53,7 +53,7 @@ async def run_agent(
     toolbox = tools.toolbox(listed, ctx) if tools is not None and listed else None
     named = ctx.options.get("model")
     model = await ctx.open_model(named or (models.tiers[0] if models and models.tiers else None))
-    messages = conversation(input, ctx.feedback, ctx.rejected)
+    messages = conversation(input, ctx.feedback, ctx.rejected, tools=toolbox is not None)
     if toolbox is None:
         result = await structured_turn(model, messages, schema, on_text=ctx.journal.say)
     else:
@@ -66,12 +66,14 @@ async def run_agent(
     return {"text": result.text} if schema is None else result.value
 
 
-def conversation(input: Mapping[str, Any], feedback: Sequence[str], rejected: Any) -> list[BaseMessage]:
+def conversation(
+    input: Mapping[str, Any], feedback: Sequence[str], rejected: Any, *, tools: bool = False
+) -> list[BaseMessage]:
     """The messages of a turn: system and schema, the prompt, and in a revision what was rejected and why."""
     from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
     schema = input.get("schema")
-    system = "\n\n".join(filter(None, [input.get("system"), _instruction(schema)]))
+    system = "\n\n".join(filter(None, [input.get("system"), _instruction(schema, tools=tools)]))
     messages: list[BaseMessage] = [SystemMessage(system)] if system else []
     messages.append(HumanMessage(str(input["prompt"])))
     if feedback:
@@ -81,10 +83,11 @@ def conversation(input: Mapping[str, Any], feedback: Sequence[str], rejected: An
     return messages
 
 
-def _instruction(schema: Mapping[str, Any] | None) -> str:
+def _instruction(schema: Mapping[str, Any] | None, *, tools: bool) -> str:
     if schema is None:
         return ""
-    return f"Answer with JSON alone, that fits this JSON Schema:\n{_json(schema)}"
+    begin = "Call tools as you need them, then answer" if tools else "Answer"
+    return f"{begin} with JSON alone, that fits this JSON Schema:\n{_json(schema)}"
 
 
 def _as_answered(rejected: Any, schema: Mapping[str, Any] | None) -> str:

@@ -56,6 +56,7 @@ async def take_turns(
     given: Any = {"messages": list(messages)}
     config: RunnableConfig = {"max_concurrency": AT_ONCE}
     state: dict[str, Any] = {}
+    var_child_runnable_config.set(None)  # whoever opened this process may have done so within a graph of their own
     try:
         stream: Any = agent.astream(given, config, stream_mode=["messages", "values"])
         async with aclosing(stream) as parts:

@@ -81,6 +81,7 @@ class ModelFacts:
         priced_by: where the prices come from.
         max_tokens: of an answer, None where the tier sets no limit.
         timeout: seconds for one call.
+        calls_tools: whether it can.
     """
 
     model: str
@@ -89,6 +90,7 @@ class ModelFacts:
     priced_by: str = ""
     max_tokens: int | None = None
     timeout: float | None = None
+    calls_tools: bool = True
 
     def cost(self, input_tokens: float, output_tokens: float) -> float | None:
         """USD for so many tokens."""

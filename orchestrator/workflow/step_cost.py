@@ -179,9 +179,13 @@ class StepCost:
         return f"no limit: the prompt reads {reads}, and there is no price_cap_usd"
 
     def troubles(self) -> list[str]:
-        """Price caps that refuse every first call."""
+        """Price caps that refuse every first call; a model that cannot call the tools."""
         known, cap = self.facts.model(self.spec.model), self.spec.price_cap_usd
-        if self.spec.worker != AGENT_WORKER or known is None or cap is None or known[1].free:
+        if self.spec.worker != AGENT_WORKER or known is None:
+            return []
+        if self.spec.tools and not known[1].calls_tools:
+            return [f"the tier {known[0]} is the local model, which cannot call tools"]
+        if cap is None or known[1].free:
             return []
         model = known[1]
         least = model.cost(self.tokens, model.max_tokens or 1)

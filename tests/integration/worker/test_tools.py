@@ -19,6 +19,8 @@ from tests.integration.worker.scene import Scene, eventually, serving
 
 SCHEMA = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
 
+PLAIN = {"number": 1, "timeout": None, "idle": None}
+
 
 @pytest.fixture
 async def agent(scene: Scene, tmp_path):
@@ -31,7 +33,7 @@ async def agent(scene: Scene, tmp_path):
         try:
             async with serving(scene, models=models, registry=Registry(toolsmith.TOOLS), environ=environ):
                 value = {"prompt": "What is it?", "system": None, "schema": schema, "with": {}}
-                changes = {"number": options.pop("number", 1), "timeout": options.pop("timeout", None)}
+                changes = {key: options.pop(key, other) for key, other in PLAIN.items()}
                 given = {"model": "small", "tools": list(tools), "max_turns": 8, **options}
                 order = await scene.order(AGENT_WORKER, value, options=given, **changes)
                 return await scene.ended(order) if wait is True else await wait(order)
@@ -170,6 +172,7 @@ async def test_dependencies_models_children_and_secrets_of_tools(scene: Scene, a
     assert json.loads(apart)["twice"] == 8 and json.loads(apart)["pid"] != os.getpid()
     assert key == "the key is [redacted]"
     assert (row.model_calls, row.input_tokens) == (3, 120)
+    assert "Nothing." not in str(await events(scene, row, "attempt.text"))  # a tool's own model is not the agent's
     assert "hunter22" not in str([each.event for each in await scene.events(row.id)])
 
 
@@ -221,6 +224,21 @@ async def test_a_timeout_in_the_midst_of_a_call_stops_it(scene: Scene, agent, na
     assert toolsmith.RUNNING[name] == 0
     [call] = await events(scene, row, "attempt.tool")
     assert call["outcome"] == "cancelled"
+
+
+async def test_the_idle_timer_is_a_tool_s_and_ends_with_it(scene: Scene, agent):
+    go_on = threading.Event()
+    threading.Timer(1.5, go_on.set).start()
+    script = [answer_tool("t.beats", {"stalls": False}), answer_pieces("It ", "was slow.", held=go_on)]
+    with ScriptedModel(script) as model:
+        row = await agent(model, "t.beats", schema=None, idle=0.3)
+    assert await scene.output(row) == {"text": "It was slow."}
+
+
+async def test_a_tool_that_goes_silent_is_found_by_the_idle_timer(agent):
+    with ScriptedModel([answer_tool("t.beats", {"stalls": True})]) as model:
+        row = await agent(model, "t.beats", idle=0.3)
+    assert row.status == "timed_out" and "no heartbeat for 0.3s" in row.error.message
 
 
 async def test_text_is_told_while_the_model_still_speaks(scene: Scene, agent):

@@ -150,10 +150,18 @@ async def long() -> str:
     return "la" * 100_000
 
 
+@tool("t.beats")
+async def beats(stalls: bool, ctx: Context) -> str:
+    """Sends a heartbeat, and perhaps does nothing then."""
+    ctx.heartbeat(at=1)
+    await asyncio.sleep(60 if stalls else 0)
+    return "done"
+
+
 @validator("t.fine")
 async def fine(output: Any) -> bool:
     """Likes everything."""
     return True
 
 
-TOOLS = [weather, add, slow, hurried, stubborn, apart, charge, key, think, number, leaves, wrong, long, fine]
+TOOLS = [weather, add, slow, hurried, stubborn, apart, charge, key, think, number, leaves, wrong, long, beats, fine]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.workflow.figures import Figure
+from orchestrator.workflow.figures import Figure, ModelFacts
 from tests.unit.workflow.test_forecast import CAP, MILLIONTH, ONE_TRY, agent
 
 TOOLS = ONE_TRY + ", tools: [t.quick, t.add], max_turns: 5"
@@ -40,3 +40,9 @@ def test_turns_are_eight_where_nothing_is_said():
 def test_only_the_attempt_s_timeout_bounds_its_time():
     assert agent(more=TOOLS).worst_seconds == Figure(None, "an agent with tools has no timeout but timeout.attempt")
     assert agent(more=TOOLS + ", timeout: 30s").worst_seconds.value == 30
+
+
+def test_a_model_that_cannot_call_tools_is_a_trouble():
+    models = {"small": ModelFacts("tiny", 0.0, 0.0, "free", calls_tools=False)}
+    assert agent(more=TOOLS, models=models).troubles == ("the tier small is the local model, which cannot call tools",)
+    assert agent(more=ONE_TRY, models=models).troubles == ()

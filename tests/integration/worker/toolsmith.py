@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel
@@ -90,6 +91,24 @@ def stubborn(seconds: float) -> str:
     return "done"
 
 
+@tool("t.deaf")
+def deaf(seconds: float) -> str:
+    """Sleeps in one long call that nothing interrupts."""
+    RUNNING["deaf"] += 1
+    try:
+        time.sleep(seconds)
+    finally:
+        RUNNING["deaf"] -= 1
+    return "done"
+
+
+@tool("t.asleep", process=True, timeout="6s")
+def asleep(path: str) -> None:
+    """Leaves its process's id and sleeps."""
+    Path(path).write_text(str(os.getpid()))
+    time.sleep(60)
+
+
 @tool("t.apart", process=True)
 def apart(n: int) -> dict[str, Any]:
     """Doubles a number in a process of its own."""
@@ -164,4 +183,7 @@ async def fine(output: Any) -> bool:
     return True
 
 
-TOOLS = [weather, add, slow, hurried, stubborn, apart, charge, key, think, number, leaves, wrong, long, beats, fine]
+TOOLS = [
+    *(weather, add, slow, hurried, stubborn, deaf, asleep, apart, charge),
+    *(key, think, number, leaves, wrong, long, beats, fine),
+]

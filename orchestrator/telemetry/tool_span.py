@@ -42,6 +42,6 @@ class ToolSpan:
         self._span.set_status(StatusCode.OK)
 
     def failed(self, error: ErrorInfo) -> None:
-        """Note why it gave nothing, already redacted."""
+        """Note why it gave nothing, already redacted; the message may tell contents."""
         self._span.set_attribute(names.ERROR_TYPE, error.code)
-        self._span.set_status(StatusCode.ERROR, error.message)
+        self._span.set_status(StatusCode.ERROR, error.message if self._limit else None)

@@ -1,4 +1,4 @@
-"""`@worker`, `@validator` and `@tool`: a function declared as a specialist, still callable like the function."""
+"""`@worker` and `@validator`: a function declared as a specialist, still callable like the function."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from orchestrator.domain.worker import DEFAULT_POOL, NO_POOL, RESERVED, VALIDATOR_POOL, WorkerCard, WorkerKind
+from orchestrator.domain.worker import DEFAULT_POOL, RESERVED, VALIDATOR_POOL, WorkerCard, WorkerKind
 from orchestrator.errors import ProjectError
 from orchestrator.worker.signature import Signature, read_signature
 from orchestrator.workflow.durations import parse_duration
@@ -134,7 +134,7 @@ def worker(
     Raises:
         ProjectError: the declaration or the function's signature cannot work; names the place.
     """
-    return _declare(
+    return declare(
         WorkerKind.WORKER,
         name,
         pool=pool,
@@ -164,7 +164,7 @@ def validator(
     Raises:
         ProjectError: the declaration or the function's signature cannot work; names the place.
     """
-    return _declare(
+    return declare(
         WorkerKind.VALIDATOR,
         name,
         pool=pool,
@@ -176,40 +176,7 @@ def validator(
     )
 
 
-def tool(
-    name: str,
-    *,
-    timeout: str | float | None = None,
-    process: bool = False,
-    description: str | None = None,
-) -> Callable[[Callable[P, R]], Worker[P, R]]:
-    """Declare a function as a tool, which agents may call and steps may not.
-
-    It is written like a worker's: typed parameters, `Depends`, `ctx` where it wants one. What the model reads is its
-    parameters' schema and its docstring. Any worker can be an agent's tool, too.
-
-    Args:
-        name: what `tools` of a step calls it: lower-case words joined by dots.
-        timeout: of one call, `"5s"` or seconds.
-        process: run in a child process that can be killed, for CPU-bound code.
-        description: for the model and the catalogue; None takes the docstring.
-
-    Raises:
-        ProjectError: the declaration or the function's signature cannot work; names the place.
-    """
-    return _declare(
-        WorkerKind.TOOL,
-        name,
-        pool=NO_POOL,
-        concurrency=None,
-        retry_on=(),
-        timeout=timeout,
-        process=process,
-        description=description,
-    )
-
-
-def _declare(
+def declare(
     kind: WorkerKind,
     name: str,
     *,
@@ -220,6 +187,7 @@ def _declare(
     process: bool,
     description: str | None,
 ) -> Callable[[Callable[P, R]], Worker[P, R]]:
+    """A decorator that declares a function as one of `kind`; the arguments are those of `worker`."""
     if callable(name):
         raise ProjectError(f'{_place_of(name)}: write @{kind.value}("some.name"), with a name')
 

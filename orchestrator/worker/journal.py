@@ -108,7 +108,7 @@ class Journal:
                 self._pulse.entries.extend(self._speech.end_turn())
 
     def tool(self, data: Mapping[str, Any]) -> None:
-        """Note a tool call that is over, already redacted; only the first 500 of an attempt."""
+        """Note a tool call that is over, already redacted; after 500 of an attempt they are only counted."""
         with self._lock:
             self._calls += 1
             if self._calls <= MAX_CALLS:
@@ -133,6 +133,10 @@ class Journal:
             data = {"level": "warning", "message": message, "dropped": self._dropped}
             pulse.entries.append(Entry(ATTEMPT_LOG, data))
             self._dropped = 0
+        if last and self._calls > MAX_CALLS:
+            message = f"{self._calls - MAX_CALLS} more tool calls are not among the events"
+            pulse.entries.append(Entry(ATTEMPT_LOG, {"level": "warning", "message": message}))
+            self._calls = 0
         return pulse
 
 

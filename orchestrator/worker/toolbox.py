@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.domain.outcome import ErrorInfo
-from orchestrator.domain.worker import CALLABLE, tool_definition, tool_name
+from orchestrator.domain.worker import CALLABLE, LONGEST_TOOL_NAME, tool_definition, tool_name
 from orchestrator.errors import Fenced, InDoubt, SecretMissing, ServiceError, UnknownWorker
 from orchestrator.telemetry import Tracing
 from orchestrator.worker.context import Context
@@ -141,7 +141,7 @@ class Toolbox:
 
     async def _told(self, asked: Asked, turn: int) -> Reply:
         clean, tool = self._ctx.journal.clean, self._tools.get(tool_name(asked.name))
-        name = tool.name if tool is not None else asked.name
+        name = tool.name if tool is not None else clean(asked.name)[:LONGEST_TOOL_NAME]
         arguments = clean(_json(asked.arguments))
         began, outcome = time.monotonic(), "cancelled"
         error: ErrorInfo | None = None
@@ -149,7 +149,7 @@ class Toolbox:
             with self._tracing.tool_span(
                 name, call_id=asked.id, description=_description(tool) if tool else "", arguments=arguments
             ) as span:
-                outcome, reply = await self._outcome(asked, tool)
+                outcome, reply = await self._outcome(asked, tool) if tool is not None else self._refused(name)
                 error = reply.error
                 if error is None:
                     span.gave(reply.text)
@@ -160,19 +160,22 @@ class Toolbox:
             outcome, error = "failed", describe(raised, clean=clean)
             raise
         finally:
-            data: dict[str, Any] = {"tool": name, "turn": turn, "outcome": outcome}
-            data["duration"] = round(time.monotonic() - began, 6)
-            shown = self._tracing.captures
-            if shown:
-                data["arguments"] = arguments if len(arguments) <= MAX_SHOWN else arguments[:MAX_SHOWN] + "…"
-            if error is not None:
-                data["error"] = {"code": error.code, **({"message": error.message[:MAX_SHOWN]} if shown else {})}
-            self._ctx.journal.tool(data)
+            data = {"tool": name, "turn": turn, "outcome": outcome, "duration": round(time.monotonic() - began, 6)}
+            self._ctx.journal.tool({**data, **self._contents(arguments, error)})
 
-    async def _outcome(self, asked: Asked, tool: Worker[..., Any] | None) -> tuple[str, Reply]:
-        if tool is None:
-            known = ", ".join(self._tools)
-            return "refused", _refusal("unknown_tool", f"there is no tool {asked.name!r} here; there are: {known}")
+    def _contents(self, arguments: str, error: ErrorInfo | None) -> dict[str, Any]:
+        """What an event tells of a call's contents, where contents are told at all."""
+        if not self._tracing.captures:
+            return {} if error is None else {"error": {"code": error.code}}
+        shown = arguments if len(arguments) <= MAX_SHOWN else arguments[:MAX_SHOWN] + "…"
+        told = {} if error is None else {"error": {"code": error.code, "message": error.message[:MAX_SHOWN]}}
+        return {"arguments": shown, **told}
+
+    def _refused(self, name: str) -> tuple[str, Reply]:
+        known = ", ".join(self._tools)
+        return "refused", _refusal("unknown_tool", f"there is no tool {name!r} here; there are: {known}")
+
+    async def _outcome(self, asked: Asked, tool: Worker[..., Any]) -> tuple[str, Reply]:
         if asked.problem:
             return "failed", _refusal(WrongInput.code, asked.problem)
         clean: Callable[[Any], Any] = self._ctx.journal.clean

@@ -233,7 +233,10 @@ KINDS: Mapping[str, Section] = {
         "model": Key(TEXT, "A tier of the workflow's models or of configs/models.yaml. Default: defaults.model."),
         "prompt": Key(PROMPT, "What the model is asked; sees with.x.", required=True),
         "system": Key(PROMPT, "What the model is told about itself."),
-        "tools": Key({**list_of(TEXT), "minItems": 1}, "Workers and tools that the model may call. Default: none."),
+        "tools": Key(
+            {**list_of(TEXT), "minItems": 1, "uniqueItems": True},
+            "Workers and tools that the model may call. Default: none.",
+        ),
         "max_turns": Key(whole(1, 100), f"Calls of the model at most, where it has tools. Default: {MAX_TURNS}."),
         **WORK.keys,
         **CLAIMED.keys,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.worker import Context as Context
     from orchestrator.worker import Depends as Depends
     from orchestrator.worker import as_worker as as_worker
+    from orchestrator.worker import tool as tool
     from orchestrator.worker import validator as validator
     from orchestrator.worker import worker as worker
     from orchestrator.workflow import Workflow as Workflow
@@ -44,6 +45,7 @@ _ROOMS = {
     "Workflow": "orchestrator.workflow",
     "WorkflowError": "orchestrator.errors",
     "as_worker": "orchestrator.worker",
+    "tool": "orchestrator.worker",
     "validator": "orchestrator.worker",
     "worker": "orchestrator.worker",
 }

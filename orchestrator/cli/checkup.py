@@ -105,8 +105,9 @@ def check_code(settings: Settings) -> list[Finding]:
     except OrchestratorError as error:
         return [failed("workers", error)]
     kinds = [card.kind for card in registry.catalogue.values()]
-    workers, validators = kinds.count(WorkerKind.WORKER), kinds.count(WorkerKind.VALIDATOR)
-    what = f"{plural(workers, 'worker')} and {plural(validators, 'validator')}; pools {', '.join(registry.pools)}"
+    shown = [kind for kind in WorkerKind if kind in kinds or kind is not WorkerKind.TOOL]
+    counts = [plural(kinds.count(kind), kind.value) for kind in shown]
+    what = f"{', '.join(counts[:-1])} and {counts[-1]}; pools {', '.join(registry.pools)}"
     findings = [Finding("workers", "ok", what)]
     graphs = known_graphs(settings)
     bad: list[str] = []

@@ -118,6 +118,19 @@ def _log(data: dict[str, Any]) -> str:
     return "log: " + first_line(" ".join([str(data.get("message", "")), *pairs]))
 
 
+def _tool(data: dict[str, Any]) -> str:
+    arguments = f" {first_line(data['arguments'], 80)}" if data.get("arguments") not in (None, "", "{}") else ""
+    took = duration_text(data.get("duration"))
+    outcome = str(data.get("outcome", "")).replace("_", " ")
+    return f"tool {data.get('tool', '')}{arguments} {outcome} ({took}){_error_suffix(data)}"
+
+
+def _text(data: dict[str, Any]) -> str:
+    if data.get("dropped"):
+        return f"says {data['dropped']} characters more"
+    return f"says: {first_line(data.get('text', ''))}"
+
+
 def is_work(data: dict[str, Any]) -> bool:
     """Whether an attempt's event is about work, not about a validation."""
     return bool(data.get("purpose", Purpose.WORK) == Purpose.WORK)
@@ -143,6 +156,8 @@ _LINES: dict[str, Callable[[dict[str, Any]], str | None]] = {
     kinds.ATTEMPT_STARTED: _started,
     kinds.ATTEMPT_FINISHED: _finished,
     kinds.ATTEMPT_LOG: _log,
+    kinds.ATTEMPT_TOOL: _tool,
+    kinds.ATTEMPT_TEXT: _text,
     kinds.VERDICT: _verdict,
     kinds.REMEDY: _remedy,
 }

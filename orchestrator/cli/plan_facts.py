@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from orchestrator.domain.worker import tool_definition
 from orchestrator.errors import OrchestratorError
 from orchestrator.workflow.figures import Facts, ModelFacts
 
@@ -54,6 +56,7 @@ def gather_facts(
         tokens_per_message=TOKENS_PER_MESSAGE,
         capped_tokens=CAPPED_MAX_TOKENS,
         tenant=tenant,
+        tools={name: len(json.dumps(tool_definition(card)).encode()) for name, card in registry.catalogue.items()},
     )
     return facts, found.told_by
 
@@ -73,6 +76,7 @@ def _model(settings: ModelSettings) -> ModelFacts:
         priced_by="the local model is free" if local else f"prices of {'models.yaml' if own else 'genai-prices'}",
         max_tokens=settings.max_tokens or (LOCAL_MAX_TOKENS if local else None),
         timeout=LOCAL_TIMEOUT if local and "timeout" not in settings.model_fields_set else settings.timeout,
+        calls_tools=not local,
     )
 
 

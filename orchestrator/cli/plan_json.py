@@ -48,6 +48,8 @@ def _step(step: StepForecast) -> dict[str, Any]:
         "kind": spec.kind,
         "worker": spec.worker,
         "model": spec.model,
+        "tools": list(spec.tools),
+        "max_turns": spec.max_turns,
         "pool": spec.pool,
         "needs": {needed: list(allowed) for needed, allowed in spec.needs.items()},
         "wave": step.wave,

@@ -181,8 +181,7 @@ def _step_sources(step: StepForecast) -> Iterator[str]:
         yield f"repeat: until {step.spec.repeat.until}, {plural(step.spec.repeat.max, 'iteration')} at most"
     if step.child_runs is not None:
         yield f"child runs at most: {count_text(step.child_runs)}"
-    if step.prompt is not None:
-        yield f"prompt: ~{step.prompt.value:,.0f} tokens, {step.prompt.source}"
+    yield from _asked(step)
     if step.prompt is not None or step.expected_cost.value is not None:
         yield f"cost: {step.expected_cost.source}"
     if (step.prompt is not None or step.child_runs is not None) and step.worst_cost.source != step.expected_cost.source:
@@ -190,3 +189,11 @@ def _step_sources(step: StepForecast) -> Iterator[str]:
     if step.expected_seconds.value is not None:
         yield f"time: {step.expected_seconds.source}"
     yield f"time at worst: {step.worst_seconds.source}"
+
+
+def _asked(step: StepForecast) -> Iterator[str]:
+    """What an agent's model is asked, and what it may call."""
+    if step.prompt is not None:
+        yield f"prompt: ~{step.prompt.value:,.0f} tokens, {step.prompt.source}"
+    if step.spec.tools:
+        yield f"tools: {', '.join(step.spec.tools)}, {plural(step.spec.max_turns or 1, 'turn')} at most"

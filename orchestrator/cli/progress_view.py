@@ -34,6 +34,7 @@ _TOLD = frozenset(
     {
         kinds.REMEDY,
         kinds.ATTEMPT_LOG,
+        kinds.ATTEMPT_TOOL,
         kinds.RUN_PAUSED,
         kinds.RUN_RESUMED,
         kinds.RUN_CHILD_STARTED,
@@ -86,7 +87,8 @@ class PlainView:
         async for stored in events:
             self._first = stored.at if self._first is None else self._first
             line = event_line(stored)
-            if line is not None:
+            # What models say comes several times a second: for programs, not for a log.
+            if line is not None and stored.event.kind != kinds.ATTEMPT_TEXT:
                 self._print(stored.at, line)
 
     def waiting(self, questions: Sequence[Question]) -> None:

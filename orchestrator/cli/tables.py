@@ -151,13 +151,13 @@ def children_table(children: Sequence[RunRow]) -> Table:
 
 
 def workers_table(cards: Sequence[WorkerCard]) -> Table:
-    """One row a worker or validator, by pool and name."""
+    """One row a worker, validator or tool, by pool and name."""
     table = plain_table(("name", "kind", "pool", "what it does"), ("at once", "timeout"))
     for card in sorted(cards, key=lambda card: (card.pool, card.name)):
         table.add_row(
             card.name,
             card.kind.value,
-            card.pool,
+            card.pool or NOTHING,
             Text(first_line(card.description, 100), style="dim"),
             NOTHING if card.concurrency is None else str(card.concurrency),
             duration_text(card.timeout),

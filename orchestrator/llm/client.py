@@ -2,141 +2,29 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import openai
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.tools import BaseTool
 from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr
 
-from orchestrator.domain.chat import ChatCall, ChatMessage, ChatTracer
-from orchestrator.domain.outcome import ErrorInfo, Usage
-from orchestrator.llm.errors import MalformedReply, classify
-from orchestrator.llm.grammar import enforceable
+from orchestrator.errors import ModelUnavailable
+from orchestrator.llm.call_book import CallBook, OpenCall, counts_of
+from orchestrator.llm.errors import MalformedReply
 from orchestrator.llm.plain_calls import TRACED
-from orchestrator.llm.prices import TokenCounts, bounded_tokens, cost
-from orchestrator.settings import ModelSettings
 
-_ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
+UNREADABLE = "unreadable_tool_calls"
+"""Where an answer tells which of its tool calls have arguments that are no JSON object, in `additional_kwargs`."""
+
 _MALFORMED = (ValueError, TypeError, AttributeError, KeyError)
-
-
-@dataclass(frozen=True, slots=True)
-class CallBook:
-    """What every call of one client shares.
-
-    Attributes:
-        server: the base URL.
-        price_cap_usd: for one call; None for no cap.
-        capture: whether the messages are told to the tracer.
-    """
-
-    tier: str
-    settings: ModelSettings
-    server: str
-    on_usage: Callable[[Usage], None]
-    tracer: ChatTracer | None = None
-    price_cap_usd: float | None = None
-    capture: bool = True
-
-    def open(self, messages: Sequence[BaseMessage], arguments: dict[str, Any], max_tokens: int | None) -> OpenCall:
-        """Begin a call. Under a cap, `arguments` may get a `max_tokens`; for the local model its schema is adapted.
-
-        Raises:
-            PriceCapExceeded: the call may cost too much.
-        """
-        asked = arguments.get("max_tokens", max_tokens)
-        if self.price_cap_usd is not None:
-            asked = arguments["max_tokens"] = bounded_tokens(self.settings, messages, asked, self.price_cap_usd)
-        if self.settings.provider == "local" and "response_format" in arguments:
-            arguments["response_format"] = enforceable(arguments["response_format"])
-        return OpenCall(self, list(messages), arguments, asked)
-
-
-@dataclass(slots=True)
-class OpenCall:
-    """A call that has not ended yet."""
-
-    book: CallBook
-    messages: list[BaseMessage]
-    arguments: dict[str, Any]
-    max_tokens: int | None
-    started_at: float = field(default_factory=time.time)
-    began: float = field(default_factory=time.monotonic)
-
-    def answered(self, message: BaseMessage, told: Mapping[str, Any]) -> None:
-        """It ended with an answer.
-
-        Args:
-            message: the answer.
-            told: what the server said about it: `model_name`, `id`, `finish_reason`.
-        """
-        self._end(
-            _counts(message),
-            answer=_text_of(message),
-            model=told.get("model_name") or "",
-            id=told.get("id") or message.id or "",
-            finish_reason=told.get("finish_reason") or "",
-        )
-
-    def failed(self, error: BaseException) -> None:
-        """It ended with an exception; an answer that was cut off has its tokens all the same."""
-        info = classify(error) or ErrorInfo(type(error).__name__, "error", str(error) or type(error).__name__)
-        completion = getattr(error, "completion", None)
-        if completion is None:
-            self._end(TokenCounts(), error=info)
-            return
-        choice, used = completion.choices[0], completion.usage
-        self._end(
-            TokenCounts(used.prompt_tokens, used.completion_tokens) if used else TokenCounts(),
-            answer=choice.message.content or "",
-            model=completion.model,
-            id=completion.id,
-            finish_reason=choice.finish_reason,
-            error=info,
-        )
-
-    def _end(
-        self,
-        counts: TokenCounts,
-        *,
-        answer: str = "",
-        model: str = "",
-        id: str = "",
-        finish_reason: str = "",
-        error: ErrorInfo | None = None,
-    ) -> None:
-        book, settings = self.book, self.book.settings
-        spent = cost(settings, model, counts) if error is None or counts.output else None
-        usage = Usage(counts.input, counts.output, spent, model_calls=1)
-        book.on_usage(usage)
-        if book.tracer is None:
-            return
-        book.tracer.record_chat(
-            ChatCall(
-                tier=book.tier,
-                provider=settings.provider,
-                model=settings.model,
-                server=book.server,
-                started_at=self.started_at,
-                ended_at=self.started_at + time.monotonic() - self.began,
-                messages=_messages(self.messages) if book.capture else (),
-                answer=answer if book.capture else "",
-                response_model=model,
-                response_id=id,
-                finish_reason=finish_reason,
-                schema=_schema_name(self.arguments.get("response_format")),
-                temperature=settings.temperature,
-                max_tokens=self.max_tokens,
-                usage=usage,
-                error=error,
-            )
-        )
 
 
 class TracedChat(ChatOpenAI):
@@ -200,17 +88,19 @@ class TracedChat(ChatOpenAI):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         call = self._book.open(messages, kwargs, self.max_tokens)
-        whole: ChatGenerationChunk | None = None
+        chunks: list[ChatGenerationChunk] = []
         try:
             async for chunk in super()._astream(messages, stop, run_manager, **kwargs):
-                whole = chunk if whole is None else whole + chunk
+                chunks.append(chunk)
                 yield chunk
+                call.check_time()
         except BaseException as error:
             told = _told(call, error)
             if told is error:
                 raise
             raise told from error
-        _end_stream(call, whole)
+        for chunk in _end_stream(call, chunks):
+            yield chunk
 
     def _stream(
         self,
@@ -220,17 +110,46 @@ class TracedChat(ChatOpenAI):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         call = self._book.open(messages, kwargs, self.max_tokens)
-        whole: ChatGenerationChunk | None = None
+        chunks: list[ChatGenerationChunk] = []
         try:
             for chunk in super()._stream(messages, stop, run_manager, **kwargs):
-                whole = chunk if whole is None else whole + chunk
+                chunks.append(chunk)
                 yield chunk
+                call.check_time()
         except BaseException as error:
             told = _told(call, error)
             if told is error:
                 raise
             raise told from error
-        _end_stream(call, whole)
+        yield from _end_stream(call, chunks)
+
+    def bind_tools(
+        self, tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool], **kwargs: Any
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """The model with tools.
+
+        Raises:
+            ModelUnavailable: it is the local model, whose server would ignore them.
+        """
+        if tools and self._book.settings.provider == "local":
+            raise ModelUnavailable(
+                f"the local model {self._book.settings.model} cannot call tools",
+                remedy=f"give the tier {self._book.tier!r} a model that can, in configs/models.yaml",
+            )
+        return super().bind_tools(tools, **kwargs)
+
+    def _convert_chunk_to_generation_chunk(
+        self, chunk: dict[str, Any], default_chunk_class: type[Any], base_generation_info: dict[str, Any] | None
+    ) -> ChatGenerationChunk | None:
+        made = super()._convert_chunk_to_generation_chunk(chunk, default_chunk_class, base_generation_info)
+        if made is None:
+            return None
+        for choice in (chunk.get("choices") or [])[:1]:  # LangChain drops both of these
+            if refusal := (choice.get("delta") or {}).get("refusal"):
+                made.message.additional_kwargs["refusal"] = refusal
+            if choice.get("finish_reason"):
+                made.generation_info = {**(made.generation_info or {}), "id": chunk.get("id")}
+        return made
 
     def _create_chat_result(
         self, response: dict[str, Any] | openai.BaseModel, generation_info: dict[str, Any] | None = None
@@ -246,7 +165,9 @@ def _told(call: OpenCall, error: BaseException) -> BaseException:
 
     LangChain hangs the HTTP response on exceptions that came from reading it.
     """
-    unreadable = isinstance(error, _MALFORMED) and hasattr(error, "response") and not isinstance(error, openai.APIError)
+    unreadable = isinstance(error, json.JSONDecodeError | UnicodeDecodeError) or (
+        isinstance(error, _MALFORMED) and hasattr(error, "response") and not isinstance(error, openai.APIError)
+    )
     told = _malformed(error) if unreadable else error
     call.failed(told)
     return told
@@ -261,34 +182,31 @@ def _end_call(call: OpenCall, result: ChatResult) -> None:
     call.answered(generation.message, {**(result.llm_output or {}), **(generation.generation_info or {})})
 
 
-def _end_stream(call: OpenCall, whole: ChatGenerationChunk | None) -> None:
-    if whole is None:
-        call.failed(MalformedReply("the model's server sent an empty stream"))
-    else:
-        call.answered(whole.message, {**whole.message.response_metadata, **(whole.generation_info or {})})
+def _end_stream(call: OpenCall, chunks: list[ChatGenerationChunk]) -> Iterator[ChatGenerationChunk]:
+    """The stream is over; without a reason for its end it was broken off, which HTTP does not always tell.
+
+    Gives a last chunk where tool calls are half written: LangChain would complete their JSON by guessing.
+    """
+    whole = chunks[0] + chunks[1:] if chunks else None
+    told = {} if whole is None else {**whole.message.response_metadata, **(whole.generation_info or {})}
+    if whole is None or not (told.get("finish_reason") or counts_of(whole.message).output):
+        broken = MalformedReply(f"the model's server ended its stream {'early' if whole else 'before it began'}")
+        call.failed(broken)
+        raise broken
+    call.answered(whole.message, told)
+    wrong = [
+        {"id": each["id"], "why": why}
+        for each in getattr(whole.message, "tool_call_chunks", ())
+        if (why := unreadable(each["args"]))
+    ]
+    if wrong:
+        yield ChatGenerationChunk(message=AIMessageChunk(content="", additional_kwargs={UNREADABLE: wrong}))
 
 
-def _counts(message: BaseMessage) -> TokenCounts:
-    used = message.usage_metadata if isinstance(message, AIMessage) else None
-    if used is None:
-        return TokenCounts()
-    cached = used.get("input_token_details", {}).get("cache_read") or 0
-    return TokenCounts(used["input_tokens"], used["output_tokens"], cached)
-
-
-def _messages(messages: Sequence[BaseMessage]) -> tuple[ChatMessage, ...]:
-    return tuple(ChatMessage(_ROLES.get(message.type, message.type), _text_of(message)) for message in messages)
-
-
-def _text_of(message: BaseMessage) -> str:
-    text = str(message.text)
-    calls = getattr(message, "tool_calls", None)
-    return (
-        text if not calls else "\n".join(filter(None, [text, *(f"{call['name']}({call['args']})" for call in calls)]))
-    )
-
-
-def _schema_name(response_format: Any) -> str:
-    if not isinstance(response_format, dict):
-        return getattr(response_format, "__name__", "")
-    return str(response_format.get("json_schema", {}).get("name") or response_format.get("type", ""))
+def unreadable(arguments: str | None) -> str:
+    """Why the arguments of a tool call cannot be read, empty where they can; none at all are `{}`."""
+    try:
+        value = json.loads(arguments or "{}")
+    except (ValueError, RecursionError) as error:
+        return f"the arguments are not valid JSON: {error}"
+    return "" if isinstance(value, dict) else "the arguments are not a JSON object"

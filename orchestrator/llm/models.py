@@ -89,7 +89,8 @@ class Models:
             ModelUnavailable: there is no key, or the local model cannot be had or started.
         """
         await _import_clients()
-        from orchestrator.llm.client import CallBook, TracedChat
+        from orchestrator.llm.call_book import CallBook
+        from orchestrator.llm.client import TracedChat
         from orchestrator.llm.prices import load_soon
 
         settings = find(tier, self._settings)
@@ -104,6 +105,7 @@ class Models:
             tracer=self._tracer,
             price_cap_usd=price_cap_usd,
             capture=capture,
+            timeout=arguments["timeout"],
         )
         return TracedChat.opened(book, **(arguments | settings.extra))
 

@@ -80,7 +80,12 @@ def _listed(model: str, base_url: str | None, counts: TokenCounts) -> float | No
 
 
 def bounded_tokens(
-    settings: ModelSettings, messages: Sequence[BaseMessage], max_tokens: int | None, cap_usd: float
+    settings: ModelSettings,
+    messages: Sequence[BaseMessage],
+    max_tokens: int | None,
+    cap_usd: float,
+    *,
+    besides: int = 0,
 ) -> int:
     """How many tokens the answer may have, so that the call stays under its cap.
 
@@ -89,11 +94,12 @@ def bounded_tokens(
         messages: the prompt.
         max_tokens: of the answer, as asked for; without one the cap decides, up to 8,192.
         cap_usd: for this one call.
+        besides: bytes of what is sent besides the messages: the tools.
 
     Raises:
         PriceCapExceeded: the call may cost more, or no price is known.
     """
-    prompt = prompt_tokens(messages)
+    prompt = prompt_tokens(messages) + math.ceil(besides / BYTES_PER_TOKEN)
     fixed = cost(settings, settings.model, TokenCounts(prompt, 0))
     each = cost(settings, settings.model, TokenCounts(0, MILLION))
     if fixed is None or each is None:
@@ -117,6 +123,11 @@ def bounded_tokens(
 def prompt_tokens(messages: Sequence[BaseMessage]) -> int:
     """An upper guess at the prompt's tokens, from its size."""
     return sum(
-        TOKENS_PER_MESSAGE + math.ceil(len(str(message.content).encode(errors="replace")) / BYTES_PER_TOKEN)
+        TOKENS_PER_MESSAGE + math.ceil(len(_sent(message).encode(errors="replace")) / BYTES_PER_TOKEN)
         for message in messages
     )
+
+
+def _sent(message: BaseMessage) -> str:
+    """What a message says and calls."""
+    return str(message.content) + "".join(str(call) for call in getattr(message, "tool_calls", ()))

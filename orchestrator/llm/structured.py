@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import openai
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import BaseMessage
 
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
 _NAME = re.compile(r"[^a-zA-Z0-9_-]+")
@@ -33,9 +32,13 @@ class TurnResult:
 
 
 async def structured_turn(
-    model: BaseChatModel, messages: Sequence[BaseMessage], schema: dict[str, Any] | None
+    model: BaseChatModel,
+    messages: Sequence[BaseMessage],
+    schema: dict[str, Any] | None,
+    *,
+    on_text: Callable[[str], None] = lambda _: None,
 ) -> TurnResult:
-    """Ask once.
+    """Ask once, and read the answer as it comes.
 
     An answer that is cut off, refused, empty or not JSON has a `problem`. Whether JSON fits the schema is for the
     validators to say. Errors of the call itself are raised; see `classify`.
@@ -44,28 +47,43 @@ async def structured_turn(
         model: any chat model whose server knows OpenAI's `response_format`.
         messages: the conversation so far.
         schema: JSON Schema of the answer; None asks for free text.
+        on_text: told each piece of the answer as it comes.
     """
-    asked = model if schema is None else model.bind(response_format=_response_format(schema))
-    try:
-        answer = await asked.ainvoke(list(messages))
-    except openai.LengthFinishReasonError as error:
-        text = error.completion.choices[0].message.content or ""
-        return TurnResult(None, text, f"the answer was cut off after {len(text)} characters: it must be shorter")
-    except openai.ContentFilterFinishReasonError:
-        return TurnResult(None, "", "the server's content filter stopped the answer")
+    asked = model.bind(**answer_settings(schema))
+    chunks: list[Any] = []
+    async for chunk in asked.astream(list(messages)):
+        on_text(str(chunk.text))
+        chunks.append(chunk)
+    return read_answer(chunks[0] + chunks[1:] if chunks[1:] else chunks[0], schema)
+
+
+def answer_settings(schema: dict[str, Any] | None) -> dict[str, Any]:
+    """What every call is sent with, so that its answer fits the schema; nothing for free text.
+
+    It goes in the request's body as it is. As LangChain's own `response_format` the OpenAI client would parse the
+    answer itself: that takes no tools but strict ones, and loses the tokens of an answer that is cut off.
+    """
+    return {} if schema is None else {"extra_body": {"response_format": _response_format(schema)}}
+
+
+def read_answer(answer: BaseMessage, schema: dict[str, Any] | None) -> TurnResult:
+    """What a model's last message comes to."""
     text = str(answer.text)
-    problem = _refusal(answer, text)
+    problem = _refusal(answer, text, schema)
     if problem or schema is None:
         return TurnResult(None, text, problem)
     return _parsed(text, wrapped=not _is_object(schema))
 
 
-def _refusal(answer: AIMessage, text: str) -> str | None:
+def _refusal(answer: BaseMessage, text: str, schema: dict[str, Any] | None) -> str | None:
     refusal = answer.additional_kwargs.get("refusal")
     if refusal:
         return f"the model refused: {refusal}"
-    if answer.response_metadata.get("finish_reason") == "content_filter":
+    ended = answer.response_metadata.get("finish_reason")
+    if ended == "content_filter":
         return "the server's content filter stopped the answer"
+    if ended == "length" and schema is not None:
+        return f"the answer was cut off after {len(text)} characters: it must be shorter"
     return None if text.strip() else "the answer is empty"
 
 

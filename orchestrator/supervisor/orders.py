@@ -133,6 +133,7 @@ def _options(context: RunContext, spec: StepSpec, item: ItemState, worker: str) 
         options["iteration"] = item.iteration
     if worker == AGENT_WORKER:
         options |= {"model": item.model or spec.model, "price_cap_usd": spec.price_cap_usd}
+        options |= {"tools": list(spec.tools), "max_turns": spec.max_turns} if spec.tools else {}
     return options
 
 

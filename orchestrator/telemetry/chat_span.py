@@ -78,6 +78,11 @@ def _fit(texts: Sequence[str], limit: int) -> list[str]:
     return [_cut(text, fair[index], sizes[index]) for index, text in enumerate(texts)]
 
 
+def shortened(text: str, limit: int) -> str:
+    """The text, cut where it is longer than `limit` bytes."""
+    return _fit([text], limit)[0]
+
+
 def _cut(text: str, room: int, size: int) -> str:
     if size <= room:
         return text

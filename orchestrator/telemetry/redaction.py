@@ -25,8 +25,8 @@ class Redactor:
         for secret in secrets:
             if len(secret) >= SHORTEST:
                 forms |= _forms(secret)
-        longest_first = sorted(forms, key=lambda form: (-len(form), form))
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+        self._forms = sorted(forms, key=lambda form: (-len(form), form))
+        self._pattern = re.compile("|".join(map(re.escape, self._forms))) if forms else None
 
     def __bool__(self) -> bool:
         """Whether there is anything to hide."""
@@ -36,11 +36,26 @@ class Redactor:
         """The text with every secret replaced by `[redacted]`."""
         return text if self._pattern is None else self._pattern.sub(REDACTED, text)
 
+    def settled(self, text: str) -> int:
+        """How many characters of a text that goes on may be told already, so that no secret is told in two halves."""
+        if self._pattern is None:
+            return len(text)
+        longest = min(len(self._forms[0]) - 1, len(text))
+        open_end = next(
+            (size for size in range(longest, 0, -1) if any(self._begins(form, text[-size:]) for form in self._forms)), 0
+        )
+        cut = len(text) - open_end
+        return next((found.start() for found in self._pattern.finditer(text) if found.start() < cut < found.end()), cut)
+
     def value(self, value: Any) -> Any:
         """A JSON-like value with every string in it, keys too, redacted. Nothing is changed in place."""
         if self._pattern is None:
             return value
         return self._walk(value)
+
+    @staticmethod
+    def _begins(form: str, end: str) -> bool:
+        return len(form) > len(end) and form.startswith(end)
 
     def _walk(self, value: Any) -> Any:
         if isinstance(value, str):

@@ -20,19 +20,21 @@ from orchestrator.domain.chat import ChatCall
 from orchestrator.domain.identity import RunId
 from orchestrator.domain.identity import span_id as span_id_of
 from orchestrator.domain.identity import trace_id as trace_id_of
+from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.span import SpanEvent
 from orchestrator.settings import TelemetrySettings
 from orchestrator.telemetry import names
 from orchestrator.telemetry.attempt_span import AttemptSpan
 from orchestrator.telemetry.attributes import attempt_attributes, attempt_name
 from orchestrator.telemetry.buffer import SpanBuffer, SpanSink
-from orchestrator.telemetry.chat_span import chat_attributes, redacted_call
+from orchestrator.telemetry.chat_span import chat_attributes, redacted_call, shortened
 from orchestrator.telemetry.ids import ChosenIds, choose
 from orchestrator.telemetry.processor import ScopedProcessor, SpanConsumer
 from orchestrator.telemetry.propagation import context_of, context_under
 from orchestrator.telemetry.redaction import Redactor
 from orchestrator.telemetry.rows import ended_row, nanoseconds, redacted_row, to_row
 from orchestrator.telemetry.scope import DEFAULT_TENANT, Scope, scope_of, with_scope
+from orchestrator.telemetry.tool_span import ToolSpan, tool_attributes
 
 if TYPE_CHECKING:
     from orchestrator.telemetry.export import OtlpExport
@@ -193,6 +195,34 @@ class Tracing:
         if call.error is not None:
             span.set_status(StatusCode.ERROR, call.error.message)
         span.end(nanoseconds(call.ended_at))
+
+    @property
+    def captures(self) -> bool:
+        """Whether the contents of messages are recorded."""
+        return self._settings.capture_content
+
+    @contextmanager
+    def tool_span(self, name: str, *, call_id: str, description: str, arguments: str) -> Iterator[ToolSpan]:
+        """The span of a tool call, current within the `with` block, so that what the tool does hangs below it.
+
+        Args:
+            name: the tool's, as workflows call it.
+            call_id: the model's id of the call.
+            description: what the model was told of the tool.
+            arguments: JSON, already redacted.
+        """
+        limit = self._settings.max_content_bytes if self.captures else 0
+        told = shortened(arguments, limit) if limit else ""
+        attributes = tool_attributes(name, call_id=call_id, description=description, arguments=told)
+        with self.tracer.start_as_current_span(
+            f"{names.EXECUTE_TOOL} {name}", attributes=attributes, record_exception=False, set_status_on_exception=False
+        ) as span:
+            tool = ToolSpan(span, limit)
+            try:
+                yield tool
+            except BaseException as error:
+                tool.failed(ErrorInfo(type(error).__name__, "error", str(error) or type(error).__name__))
+                raise
 
     def _consumers(self) -> list[SpanConsumer]:
         found: list[SpanConsumer] = []

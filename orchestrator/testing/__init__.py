@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from orchestrator.testing.replies import Answer as Answer
     from orchestrator.testing.replies import BrokenBody as BrokenBody
+    from orchestrator.testing.replies import CalledTool as CalledTool
     from orchestrator.testing.replies import DroppedConnection as DroppedConnection
     from orchestrator.testing.replies import Failure as Failure
     from orchestrator.testing.replies import Hang as Hang
     from orchestrator.testing.replies import Reply as Reply
     from orchestrator.testing.replies import answer as answer
     from orchestrator.testing.replies import answer_json as answer_json
+    from orchestrator.testing.replies import answer_pieces as answer_pieces
+    from orchestrator.testing.replies import answer_tool as answer_tool
+    from orchestrator.testing.replies import answer_tools as answer_tools
     from orchestrator.testing.replies import broken_body as broken_body
+    from orchestrator.testing.replies import broken_stream as broken_stream
     from orchestrator.testing.replies import dropped_connection as dropped_connection
     from orchestrator.testing.replies import hang as hang
     from orchestrator.testing.replies import rate_limit as rate_limit
@@ -43,6 +48,7 @@ _MODULES = {
 __all__ = [
     "Answer",
     "BrokenBody",
+    "CalledTool",
     "DroppedConnection",
     "Failure",
     "Hang",
@@ -54,8 +60,12 @@ __all__ = [
     "Trial",
     "answer",
     "answer_json",
+    "answer_pieces",
+    "answer_tool",
+    "answer_tools",
     "app",
     "broken_body",
+    "broken_stream",
     "dropped_connection",
     "hang",
     "rate_limit",

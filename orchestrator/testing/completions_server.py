@@ -122,6 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
             case Answer() if body.get("stream"):
                 self._stream(reply, body)
             case Answer():
+                self._hold(reply)
                 self._send(200, _completion(reply, body))
             case Failure():
                 extra = {} if reply.retry_after is None else {"Retry-After": f"{reply.retry_after:g}"}
@@ -153,28 +154,62 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
         self.end_headers()
-        for chunk in _chunks(reply, body):
+        for number, chunk in enumerate(_chunks(reply, body)):
+            if number == 1:
+                self._hold(reply)
             self.wfile.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
-        self.wfile.write(b"data: [DONE]\n\n")
+        if reply.finish_reason:
+            self.wfile.write(b"data: [DONE]\n\n")
         self.close_connection = True
+
+    def _hold(self, reply: Answer) -> None:
+        """Wait until the test lets the answer go on, or the server is closed."""
+        while reply.held is not None and not reply.held.wait(0.01):
+            if self.server.closing.is_set():
+                return
 
 
 def _completion(reply: Answer, body: dict[str, Any]) -> dict[str, Any]:
-    message = {"role": "assistant", "content": reply.text, "refusal": None}
+    message: dict[str, Any] = {"role": "assistant", "content": reply.text, "refusal": None}
+    if reply.tools:
+        message["tool_calls"] = _calls(reply)
     choice = {"index": 0, "message": message, "finish_reason": reply.finish_reason, "logprobs": None}
     return {**_head(body, "chat.completion"), "choices": [choice], "usage": reply.usage}
 
 
 def _chunks(reply: Answer, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
     head = _head(body, "chat.completion.chunk")
-    pieces = [piece + " " for piece in reply.text.split(" ")]
-    pieces[-1] = pieces[-1][:-1]
-    for piece in pieces:
-        delta = {"role": "assistant", "content": piece}
-        yield {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+    deltas: list[dict[str, Any]] = [{"content": piece} for piece in reply.pieces or _words(reply)]
+    for index, call in enumerate(_calls(reply)):
+        name, arguments = call["function"]["name"], call["function"]["arguments"]
+        begun = {**call, "index": index, "function": {"name": name, "arguments": arguments[:1]}}
+        rest = {"index": index, "function": {"arguments": arguments[1:]}}
+        deltas += [{"tool_calls": [begun]}, {"tool_calls": [rest]}]
+    for delta in deltas:
+        yield {**head, "choices": [{"index": 0, "delta": {"role": "assistant", **delta}, "finish_reason": None}]}
+    if not reply.finish_reason:
+        return
     yield {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": reply.finish_reason}]}
     if (body.get("stream_options") or {}).get("include_usage"):
         yield {**head, "choices": [], "usage": reply.usage}
+
+
+def _words(reply: Answer) -> list[str]:
+    if not reply.text and not reply.finish_reason:
+        return []
+    pieces = [piece + " " for piece in reply.text.split(" ")]
+    return [*pieces[:-1], pieces[-1][:-1]]
+
+
+def _calls(reply: Answer) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": tool.id or f"call_{time.monotonic_ns()}_{number}",
+            "type": "function",
+            "function": {"name": tool.name, "arguments": tool.arguments},
+        }
+        for number, tool in enumerate(reply.tools)
+    ]
 
 
 def _head(body: dict[str, Any], kind: str) -> dict[str, Any]:

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class CalledTool:
+    """A tool that the model calls: its name as the model knows it, and the arguments as it writes them."""
+
+    name: str
+    arguments: str
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,15 +24,21 @@ class Answer:
 
     Attributes:
         text: what the model says.
-        finish_reason: `stop`, or `length` when it ran into its token limit.
+        finish_reason: `stop`, `tool_calls`, or `length` when it ran into its token limit; empty breaks a stream off.
         input_tokens: as the server counts them.
         output_tokens: as the server counts them; None counts the words of `text`.
+        tools: what it calls.
+        pieces: how `text` is cut where it is streamed; empty cuts it after every space.
+        held: nothing but the first piece is streamed until this is set; what is not streamed waits whole.
     """
 
     text: str
     finish_reason: str = "stop"
     input_tokens: int = 10
     output_tokens: int | None = None
+    tools: tuple[CalledTool, ...] = ()
+    pieces: tuple[str, ...] = ()
+    held: threading.Event | None = None
 
     @property
     def usage(self) -> dict[str, int]:
@@ -69,6 +86,44 @@ def answer(text: str, *, input_tokens: int = 10, output_tokens: int | None = Non
 def answer_json(value: Any, *, input_tokens: int = 10, output_tokens: int | None = None) -> Answer:
     """The model says `value` as JSON; a dict or list in a script means the same."""
     return Answer(json.dumps(value), input_tokens=input_tokens, output_tokens=output_tokens)
+
+
+def answer_pieces(*pieces: str, held: threading.Event | None = None) -> Answer:
+    """The model says these pieces one by one.
+
+    Args:
+        pieces: as they are streamed.
+        held: what comes after the first piece waits until it is set, or the server is closed.
+    """
+    return Answer("".join(pieces), pieces=pieces, held=held)
+
+
+def broken_stream(*pieces: str) -> Answer:
+    """The stream ends after these pieces, in the midst of the answer."""
+    return Answer("".join(pieces), finish_reason="", pieces=pieces)
+
+
+def answer_tool(name: str, arguments: Mapping[str, Any] | str | None = None, *, text: str = "", id: str = "") -> Answer:
+    """The model calls a tool.
+
+    Args:
+        name: of the tool; dots become what the model sees in their place.
+        arguments: as JSON; a text is sent as it is, valid or not.
+        text: what it says besides.
+        id: of the call; an empty one gets the next of its request.
+    """
+    written = arguments if isinstance(arguments, str) else json.dumps(dict(arguments or {}))
+    return Answer(text, finish_reason="tool_calls", tools=(CalledTool(name.replace(".", "-"), written, id),))
+
+
+def answer_tools(*answers: Answer) -> Answer:
+    """The model calls several tools in one turn: `answer_tools(answer_tool("a"), answer_tool("b"))`."""
+    first, *others = answers
+    return replace(
+        first,
+        text=" ".join(each.text for each in answers if each.text),
+        tools=(*first.tools, *(tool for each in others for tool in each.tools)),
+    )
 
 
 def truncated(text: str) -> Answer:

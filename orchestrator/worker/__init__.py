@@ -8,6 +8,7 @@ from orchestrator.worker.declaration import Worker, validator, worker
 from orchestrator.worker.dependencies import Depends
 from orchestrator.worker.registry import Registry
 from orchestrator.worker.runnable import as_worker
+from orchestrator.worker.tool_declaration import tool
 
 __all__ = [
     "Context",
@@ -18,6 +19,7 @@ __all__ = [
     "Worker",
     "WorkerCard",
     "as_worker",
+    "tool",
     "validator",
     "worker",
 ]

@@ -13,6 +13,7 @@ from orchestrator.domain.outcome import Usage
 from orchestrator.errors import DatabaseUnavailable, ModelUnavailable, SecretMissing
 from orchestrator.worker.effects import Effect, Ledger
 from orchestrator.worker.journal import Journal
+from orchestrator.worker.threads import Stop
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -107,6 +108,7 @@ class Context:
         loop: the event loop that the attempt runs on.
         capture: whether spans of model calls keep the messages.
         tracing: makes spans below the attempt's; None where nothing is traced.
+        stop: of the attempt, for what it calls in its turn; None where nobody leaves its threads behind.
     """
 
     def __init__(
@@ -122,8 +124,10 @@ class Context:
         loop: asyncio.AbstractEventLoop | None = None,
         capture: bool = True,
         tracing: Tracing | None = None,
+        stop: Stop | None = None,
     ) -> None:
         self.assignment = assignment
+        self.stop = stop or Stop()
         self.journal = journal
         self.tracing = tracing
         self.usage = Usage()

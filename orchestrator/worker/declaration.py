@@ -12,7 +12,7 @@ from types import FunctionType
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from orchestrator.domain.rate import Rate
-from orchestrator.domain.worker import DEFAULT_POOL, VALIDATOR_POOL, WorkerCard, WorkerKind
+from orchestrator.domain.worker import DEFAULT_POOL, RESERVED, VALIDATOR_POOL, WorkerCard, WorkerKind
 from orchestrator.errors import ProjectError
 from orchestrator.worker.signature import Signature, read_signature
 from orchestrator.workflow.durations import parse_duration
@@ -22,12 +22,11 @@ R = TypeVar("R")
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _POOL = re.compile(r"[a-z][a-z0-9_-]*")
-RESERVED = "orchestrator."
 LEAST_MEMORY_MB = 256
 
 
 class Worker(Generic[P, R]):
-    """A declared worker or validator. Calling it calls the function; `test` runs it as an attempt would.
+    """A declared worker, validator or tool. Calling it calls the function; `test` runs it as an attempt would.
 
     Attributes:
         card: what the catalogue shows.
@@ -137,7 +136,7 @@ def worker(
     Raises:
         ProjectError: the declaration or the function's signature cannot work; names the place.
     """
-    return _declare(
+    return declare(
         WorkerKind.WORKER,
         name,
         pool=pool,
@@ -173,7 +172,7 @@ def validator(
     Raises:
         ProjectError: the declaration or the function's signature cannot work; names the place.
     """
-    return _declare(
+    return declare(
         WorkerKind.VALIDATOR,
         name,
         pool=pool,
@@ -188,7 +187,7 @@ def validator(
     )
 
 
-def _declare(
+def declare(
     kind: WorkerKind,
     name: str,
     *,
@@ -202,6 +201,7 @@ def _declare(
     memory_mb: int | None,
     description: str | None,
 ) -> Callable[[Callable[P, R]], Worker[P, R]]:
+    """A decorator that declares a function as one of `kind`; the arguments are those of `worker`."""
     if callable(name):
         raise ProjectError(f'{_place_of(name)}: write @{kind.value}("some.name"), with a name')
 
@@ -255,7 +255,7 @@ def make_card(
         raise ValueError("a name is lower-case words joined by dots, like research.search")
     if name.startswith(RESERVED):
         raise ValueError(f"names that begin with {RESERVED!r} are the framework's own")
-    if not _POOL.fullmatch(pool):
+    if kind is not WorkerKind.TOOL and not _POOL.fullmatch(pool):
         raise ValueError(f"the pool {pool!r} is not a lower-case word")
     if concurrency is not None and concurrency < 1:
         raise ValueError(f"concurrency is at least 1, not {concurrency}")
@@ -268,8 +268,8 @@ def make_card(
         kind=kind,
         pool=pool,
         description=description,
-        input_schema=signature.input_schema if kind is WorkerKind.WORKER else None,
-        output_schema=signature.output_schema if kind is WorkerKind.WORKER else None,
+        input_schema=None if kind is WorkerKind.VALIDATOR else signature.input_schema,
+        output_schema=None if kind is WorkerKind.VALIDATOR else signature.output_schema,
         concurrency=concurrency,
         timeout=None if timeout is None else parse_duration(timeout),
         process=process,

@@ -65,7 +65,7 @@ def as_json(worker: Worker[..., Any], result: Any) -> Any:
     Raises:
         NotJson: it holds something that JSON has no form for.
     """
-    if worker.card.kind is WorkerKind.WORKER:
+    if worker.card.kind is not WorkerKind.VALIDATOR:
         return worker.signature.dump(result)
     verdict: Verdict = result
     try:

@@ -25,7 +25,7 @@ class Registry:
             self.add(item)
 
     def add(self, item: object) -> None:
-        """Add one declared worker or validator; the same object again changes nothing.
+        """Add one declared worker, validator or tool; the same object again changes nothing.
 
         Raises:
             ProjectError: it is not declared, or another has its name (both places are named).
@@ -33,7 +33,7 @@ class Registry:
         if not isinstance(item, Worker):
             raise ProjectError(
                 f"{item!r} is not a worker",
-                remedy="declare it with @worker(…), @validator(…) or as_worker(…)",
+                remedy="declare it with @worker(…), @validator(…), @tool(…) or as_worker(…)",
             )
         known = self._workers.get(item.name)
         if known is not None and known is not item:
@@ -65,13 +65,13 @@ class Registry:
 
     @property
     def catalogue(self) -> Catalogue:
-        """The cards of all workers and validators, by name."""
+        """The cards of all workers, validators and tools, by name."""
         return {name: item.card for name, item in sorted(self._workers.items())}
 
     @property
     def pools(self) -> tuple[str, ...]:
         """Every pool that some worker serves by itself, and the agents' pool."""
-        return tuple(sorted({item.card.pool for item in self} | {AGENT_POOL}))
+        return tuple(sorted({item.card.pool for item in self if item.card.pool} | {AGENT_POOL}))
 
     def named(self, kind: WorkerKind) -> tuple[str, ...]:
         """The names of one kind, sorted."""

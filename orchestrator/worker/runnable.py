@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from orchestrator.domain.worker import DEFAULT_POOL, WorkerKind
 from orchestrator.errors import ProjectError
@@ -18,6 +18,7 @@ from orchestrator.workflow.json_schema import value_problems
 
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable, RunnableConfig
+    from langchain_core.tools import BaseTool
 
 INTERRUPTS = "__interrupt__"
 """Where LangGraph tells of what a graph waits for."""
@@ -36,6 +37,8 @@ def as_worker(
     description: str = "",
 ) -> Worker[..., Any]:
     """Make a worker of a Runnable: its input is the step's `with`, its output whatever it gives, as JSON.
+
+    A LangChain `BaseTool` brings its description and the schema of its input, so it is an agent's tool as well.
 
     Bind the result to a name at the top of a module, where the registry looks. The attempt's `Context` is in
     `config["configurable"]["orchestrator"]`. What it takes and gives is known as far as the Runnable says
@@ -63,8 +66,9 @@ def as_worker(
     function = _caller(runnable)
     try:
         signature = replace(
-            read_signature(function), input_schema=input_schema(runnable), output_schema=output_schema(runnable)
+            read_signature(function), input_schema=_takes(runnable), output_schema=output_schema(runnable)
         )
+        description = description or _tool_says(runnable)
         card = make_card(
             name,
             WorkerKind.WORKER,
@@ -81,8 +85,31 @@ def as_worker(
     return Worker(function, card, signature, retry_on=retry_on, place=place)
 
 
+def _is_tool(runnable: object) -> TypeGuard[BaseTool]:
+    """Whether it is a LangChain tool; where their module is not imported there is none."""
+    if "langchain_core.tools" not in sys.modules:
+        return False
+    from langchain_core.tools import BaseTool
+
+    return isinstance(runnable, BaseTool)
+
+
+def _tool_says(runnable: object) -> str:
+    return runnable.description if _is_tool(runnable) else ""
+
+
+def _takes(runnable: Runnable[Any, Any]) -> dict[str, Any] | None:
+    """What its caller gives it; a tool's without what LangChain puts in by itself."""
+    if not _is_tool(runnable):
+        return input_schema(runnable)
+    from langchain_core.utils.function_calling import convert_to_openai_tool
+
+    schema: dict[str, Any] = convert_to_openai_tool(runnable)["function"]["parameters"]
+    return schema
+
+
 def _caller(runnable: Runnable[Any, Any]) -> Callable[..., Any]:
-    takes = input_schema(runnable)
+    takes = _takes(runnable)
 
     async def call(input: Any, ctx: Context) -> Any:
         from orchestrator.worker.inner_spans import InnerSpans  # imports LangChain, which the Runnable has done already

@@ -14,7 +14,7 @@ from typing import Any
 from orchestrator.domain.attempt import ClaimedAttempt
 from orchestrator.domain.event import Event
 from orchestrator.domain.identity import AttemptId, ProcessId
-from orchestrator.domain.worker import AGENT_WORKER
+from orchestrator.domain.worker import AGENT_WORKER, WorkerKind
 from orchestrator.errors import ServiceError
 from orchestrator.queue import Consumer, Listener, Notifier, pool_channel, pool_entrypoint, process_channel, read_runs
 from orchestrator.settings import SharingSettings, WorkerSettings
@@ -34,6 +34,7 @@ from orchestrator.worker.recorder import Recorder, pulse_events
 from orchestrator.worker.registry import Registry
 from orchestrator.worker.room import Room
 from orchestrator.worker.started_tasks import watching
+from orchestrator.worker.toolbox import ToolMaker
 from orchestrator.worker.watchdog import Watchdog
 from orchestrator.worker.work import Services, agent_worker
 
@@ -111,18 +112,20 @@ class WorkerRuntime:
         self._pool_claims = {
             pool: PoolClaims(database, pool, limits, lambda: self._member.id, self._lease) for pool in self._pools
         }
-        concurrency_of = {item.name: item.card.concurrency for item in registry}
+        called = [item.card for item in registry if item.card.kind is not WorkerKind.TOOL]
+        concurrency_of = {card.name: card.concurrency for card in called}
         self._claims = Claims(self._claim, {**concurrency_of, AGENT_WORKER: None})
         self._room = Room(self._claims, limits, notifier, self._begin, self._busy)
         services = Services(
             database=database,
             registry=registry,
-            agent=agent_worker(models),
+            agent=agent_worker(models, ToolMaker(registry, tracing, settings.max_output_bytes)),
             models=models,
             redactor=redactor,
             environ=os.environ if environ is None else environ,
             max_output_bytes=settings.max_output_bytes,
             tracing=tracing,
+            captures=tracing.captures,
         )
         self._runner = AttemptRunner(
             member=self._member,

@@ -26,7 +26,9 @@ from orchestrator.worker.journal import Journal
 from orchestrator.worker.large_values import beside_the_loop
 from orchestrator.worker.registry import Registry
 from orchestrator.worker.signature import read_signature
+from orchestrator.worker.speech import Speech
 from orchestrator.worker.threads import Stop
+from orchestrator.worker.toolbox import ToolMaker
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Services:
         environ: where secrets are looked up.
         max_output_bytes: of one output.
         redactor: hides what is secret in this process.
+        captures: whether what models say may be kept.
     """
 
     database: Database
@@ -47,6 +50,7 @@ class Services:
     redactor: Redactor
     max_output_bytes: int
     tracing: Tracing | None = None
+    captures: bool = True
 
     def find(self, name: str) -> Worker[..., Any]:
         """The worker of that name, also the built-in agent.
@@ -106,7 +110,8 @@ class Work:
         self._secrets = {name: services.environ[name] for name in names if name in services.environ}
         self._missing = [name for name in names if name not in services.environ]
         self.redactor = Redactor(self._secrets.values())
-        self.journal = Journal(self.clean)
+        redactors = (self.redactor, services.redactor)
+        self.journal = Journal(self.clean, speech=Speech(redactors) if services.captures else None)
         self.retry_on: tuple[type[BaseException], ...] = ()
         self.context: Context | None = None
         self.verdict: Verdict | None = None
@@ -151,6 +156,7 @@ class Work:
             stopped=self._stop.requested,
             loop=asyncio.get_running_loop(),
             tracing=self._services.tracing,
+            stop=self._stop,
         )
         result = await invoke(worker, value, self.context, self._stop)
         self.verdict = result if worker.card.kind is WorkerKind.VALIDATOR else None
@@ -198,16 +204,17 @@ class Work:
         return value, assignment
 
 
-def agent_worker(models: Any) -> Worker[..., Any]:
+def agent_worker(models: Any, tools: ToolMaker) -> Worker[..., Any]:
     """The built-in worker that runs `kind: agent` steps.
 
     Args:
         models: the process's `orchestrator.llm.Models`.
+        tools: makes what its steps list as their tools.
     """
 
     async def agent(input: Any, ctx: Context) -> Any:
-        """One model turn, with structured output where the step has a schema."""
-        return await run_agent(input, ctx, models=models)
+        """A model's turns, with tools and structured output where the step has them."""
+        return await run_agent(input, ctx, models=models, tools=tools)
 
     card = WorkerCard(name=AGENT_WORKER, pool=AGENT_POOL, description=(agent.__doc__ or ""))
     return Worker(agent, card, read_signature(agent), place="orchestrator")

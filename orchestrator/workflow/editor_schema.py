@@ -92,7 +92,11 @@ def _kind(kind: str, section: Section, every: Iterable[str]) -> Schema:
     foreign = {name: False for name in every if name not in section}
     return {
         "if": {"required": ["kind"], "properties": {"kind": {"const": kind}}},
-        "then": {"properties": {**own["properties"], **foreign}, "required": own.get("required", [])},
+        "then": {
+            "properties": {**own["properties"], **foreign},
+            "required": own.get("required", []),
+            **({"allOf": own["allOf"]} if "allOf" in own else {}),
+        },
     }
 
 

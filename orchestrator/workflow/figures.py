@@ -81,6 +81,7 @@ class ModelFacts:
         priced_by: where the prices come from.
         max_tokens: of an answer, None where the tier sets no limit.
         timeout: seconds for one call.
+        calls_tools: whether it can.
     """
 
     model: str
@@ -89,6 +90,7 @@ class ModelFacts:
     priced_by: str = ""
     max_tokens: int | None = None
     timeout: float | None = None
+    calls_tools: bool = True
 
     def cost(self, input_tokens: float, output_tokens: float) -> float | None:
         """USD for so many tokens."""
@@ -114,6 +116,7 @@ class Facts:
         bytes_per_token, tokens_per_message: how a prompt's tokens are guessed from its size.
         capped_tokens: an answer's limit under a price cap, where the tier sets none.
         tenant: whose run it would be.
+        tools: bytes of what a model is told of each worker and tool, by its name.
     """
 
     models: Mapping[str, ModelFacts] = field(default_factory=dict)
@@ -124,6 +127,7 @@ class Facts:
     tokens_per_message: int = 8
     capped_tokens: int = 8_192
     tenant: str = "default"
+    tools: Mapping[str, int] = field(default_factory=dict)
 
     def model(self, tier: str | None) -> tuple[str, ModelFacts] | None:
         """A tier's name and facts; the first for None, and None where there is no such tier."""

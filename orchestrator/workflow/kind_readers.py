@@ -26,6 +26,7 @@ from orchestrator.workflow.schema_reader import read_schema
 from orchestrator.workflow.signatures import of_card
 from orchestrator.workflow.step_draft import StepReading
 from orchestrator.workflow.suggestions import suggest
+from orchestrator.workflow.tools_reader import read_tools
 from orchestrator.workflow.with_reader import read_repeat, read_with
 from orchestrator.workflow.yaml_nodes import Mapping as MappingNode
 from orchestrator.workflow.yaml_nodes import Node, Scalar
@@ -42,7 +43,7 @@ def read_worker(step: StepReading) -> None:
 
 
 def read_agent(step: StepReading) -> None:
-    """A turn of a model."""
+    """Turns of a model."""
     step.values.update(worker=AGENT_WORKER, pool=AGENT_POOL)
     node = step.fields.node("model") or step.defaults.model
     if node is None:
@@ -52,6 +53,7 @@ def read_agent(step: StepReading) -> None:
     read_with(step)
     _work(step)
     read_prompts(step)
+    read_tools(step)
     _policy(step, None)
 
 

@@ -139,6 +139,7 @@ def at_most(spec: StepSpec) -> str:
     ladder = ladder_of(spec)
     counts = [(ladder.runs, "child run"), (ladder.work, "attempt"), (ladder.asks, "question")]
     parts = [f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts if count]
+    parts += [f"{spec.max_turns} turns each"] if spec.tools else []
     return ", ".join([*parts, *([f"{spec.repeat.max} iterations"] if spec.repeat is not None else [])]) + " at most"
 
 

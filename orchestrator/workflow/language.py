@@ -12,6 +12,7 @@ from typing import Any
 from orchestrator.domain.budget import OnExceed
 from orchestrator.domain.outcome import INFRASTRUCTURE_ERRORS
 from orchestrator.domain.policy import RemedyKind, RuleKind
+from orchestrator.domain.worker import MAX_TURNS
 
 API = "orchestrator/v1"
 Takes = Mapping[str, Any]
@@ -233,9 +234,14 @@ KINDS: Mapping[str, Section] = {
         "model": Key(TEXT, "A tier of the workflow's models or of configs/models.yaml. Default: defaults.model."),
         "prompt": Key(PROMPT, "What the model is asked; sees with.x.", required=True),
         "system": Key(PROMPT, "What the model is told about itself."),
+        "tools": Key(
+            {**list_of(TEXT), "minItems": 1, "uniqueItems": True},
+            "Workers and tools that the model may call. Default: none.",
+        ),
+        "max_turns": Key(whole(1, 100), f"Calls of the model at most, where it has tools. Default: {MAX_TURNS}."),
         **WORK.keys,
         **CLAIMED.keys,
-    }),
+    }, rules=({"dependentRequired": {"max_turns": ["tools"]}},)),
     "workflow": Section({
         "uses": Key(TEXT, "A workflow file, relative to this one; 'with' has its inputs.", required=True),
         "budget": Key(shared("budget"), "What each child run may use. Default: what its own file says."),

@@ -90,6 +90,7 @@ class StepSpec(Pinned):
         rate: how often an attempt may begin, over all runs of the workflow of one tenant: `60/m`.
         with_: templates, rendered into the worker's input, a child run's inputs, or what a person is shown.
         model: a tier of `configs/models.yaml`; `price_cap_usd` is per call.
+        tools: workers and tools that the model may call; with any, `max_turns` bounds its calls in one attempt.
         output: the JSON Schema that the output must fit, None where none is given; for `kind: human` the form.
         repeat: not together with `foreach`.
         uses, budget: of `kind: workflow`; `budget` bounds each child run.
@@ -116,6 +117,7 @@ class StepSpec(Pinned):
     model: str | None = None
     price_cap_usd: float | None = None
     tools: tuple[str, ...] = ()
+    max_turns: int | None = None
     output: dict[str, Any] | None = None
     needs: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     refs: tuple[str, ...] = ()

@@ -48,7 +48,8 @@ class StepCost:
         self.history = facts.history_of(spec.id, spec.worker)
         self.tokens = 0
         if prompt is not None:
-            self.tokens = math.ceil(prompt.size / facts.bytes_per_token) + prompt.messages * facts.tokens_per_message
+            size = prompt.size + sum(facts.tools.get(name, 0) for name in spec.tools)
+            self.tokens = math.ceil(size / facts.bytes_per_token) + prompt.messages * facts.tokens_per_message
 
     def prompt(self) -> Figure | None:
         """Tokens of an agent's first call; None for a worker."""
@@ -87,8 +88,12 @@ class StepCost:
         cost = model.cost(self.tokens, answer)
         if cost is None:
             return Figure(None, f"no price is known for {model.model}")
-        sizes = f"~{self.tokens} → {answer} tokens{'' if self.size and not self.size.reads else ' at least'}"
-        return Figure(cost, f"one call of {tier}, {sizes}, {model.priced_by}")
+        if self.spec.tools:  # the least that tools are good for: one turn that calls some, and the answer
+            cost += model.cost(self.tokens + answer, answer) or 0.0
+        calls = "two turns" if self.spec.tools else "one call"
+        sure = self.size is not None and not self.size.reads and not self.spec.tools
+        sizes = f"~{self.tokens} → {answer} tokens{'' if sure else ' at least'}"
+        return Figure(cost, f"{calls} of {tier}, {sizes}, {model.priced_by}")
 
     def _past_cost(self, past: StepHistory, model: ModelFacts | None) -> Figure | None:
         """From past runs: their tokens at today's prices, for a worker what its calls cost then."""
@@ -141,17 +146,24 @@ class StepCost:
         tier, model = known
         if model.free:
             return Figure(0.0, model.priced_by)
+        return self._dearest_turns(tier, model, first=first)
+
+    def _dearest_turns(self, tier: str, model: ModelFacts, *, first: bool) -> Figure:
+        """One call, or with tools as many as there are turns, which read what the tools gave."""
         cap, cost = self.spec.price_cap_usd, self._bound(model, first=first)
-        if cap is not None:
-            return Figure(cap if cost is None else min(cap, cost), f"price_cap_usd of {cap:g}")
-        return Figure(cost, f"max_tokens of {tier}" if cost is not None else self._why_unbounded(tier, model))
+        if cap is None:
+            return Figure(cost, f"max_tokens of {tier}" if cost is not None else self._why_unbounded(tier, model))
+        turns = self.spec.max_turns or 1
+        if self.spec.tools:
+            return Figure(cap * turns, f"price_cap_usd of {cap:g}, {turns} turns")
+        return Figure(cap if cost is None else min(cap, cost), f"price_cap_usd of {cap:g}")
 
     def _bound(self, model: ModelFacts, *, first: bool) -> float | None:
         """What the longest prompt and the longest answer cost; None where either has no limit."""
         limit = model.max_tokens
         if limit is None and self.spec.price_cap_usd is not None:
             limit = self.facts.capped_tokens
-        if limit is None or self.size is None or self.size.reads:
+        if limit is None or self.size is None or self.size.reads or self.spec.tools:
             return None
         again = 0 if first else limit + FEEDBACK_TOKENS
         return model.cost(self.tokens + again, limit)
@@ -161,13 +173,19 @@ class StepCost:
             return f"no price is known for {model.model}"
         if model.max_tokens is None:
             return f"no limit: neither price_cap_usd nor max_tokens of {tier}"
+        if self.spec.tools:
+            return "no limit: the model reads what its tools give, and there is no price_cap_usd"
         reads = ", ".join(self.size.reads) if self.size else ""
         return f"no limit: the prompt reads {reads}, and there is no price_cap_usd"
 
     def troubles(self) -> list[str]:
-        """Price caps that refuse every first call."""
+        """Price caps that refuse every first call; a model that cannot call the tools."""
         known, cap = self.facts.model(self.spec.model), self.spec.price_cap_usd
-        if self.spec.worker != AGENT_WORKER or known is None or cap is None or known[1].free:
+        if self.spec.worker != AGENT_WORKER or known is None:
+            return []
+        if self.spec.tools and not known[1].calls_tools:
+            return [f"the tier {known[0]} is the local model, which cannot call tools"]
+        if cap is None or known[1].free:
             return []
         model = known[1]
         least = model.cost(self.tokens, model.max_tokens or 1)

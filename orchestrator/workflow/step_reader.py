@@ -16,7 +16,6 @@ from orchestrator.workflow.uses import Scope, Uses
 from orchestrator.workflow.validate_reader import read_validators
 from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar
 
-LATER_KEYS = ("tools", "max_turns")
 LATER_KINDS = ("plan",)
 EVERY_KEY = Section({**STEP.keys, **{name: key for section in KINDS.values() for name, key in section.keys.items()}})
 FOREIGN = {kind: tuple(name for name in EVERY_KEY if name not in {*section, *STEP}) for kind, section in KINDS.items()}
@@ -53,7 +52,7 @@ def read_step(reading: Reading, key: Scalar, node: Node, defaults: Defaults, sco
 def _read(reading: Reading, draft: StepDraft, mapping: Mapping, kind: str, defaults: Defaults) -> None:
     """The fields of a step of a known kind into its draft."""
     known = Section({**EVERY_KEY.keys, **KINDS[kind].keys})
-    fields = Fields(reading.problems, mapping, f"step '{draft.id}'", known=known, later=LATER_KEYS)
+    fields = Fields(reading.problems, mapping, f"step '{draft.id}'", known=known)
     for name in FOREIGN[kind]:
         fields.forbid((name,), f"does not go with kind '{kind}'", INSTEAD.get((kind, name), ""))
     step = StepReading(reading, draft, fields, defaults, Uses(reading.problems), draft.scope)

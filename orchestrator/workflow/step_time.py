@@ -118,6 +118,8 @@ class StepTime:
         if target.worker != AGENT_WORKER:
             declared = self.facts.timeouts.get(target.worker)
             return Figure(declared, "the worker's timeout" if declared else f"{target.worker} has no timeout")
+        if self.spec.tools:
+            return Figure(None, "an agent with tools has no timeout but timeout.attempt")
         known = self.facts.model(target.model)
         if known is None or known[1].timeout is None:
             return Figure(None, "the model has no timeout")

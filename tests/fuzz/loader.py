@@ -21,7 +21,6 @@ from orchestrator.workflow.editor_schema import SECTIONS, editor_schema
 from orchestrator.workflow.language import KINDS, STEP, WORKFLOW
 from orchestrator.workflow.problems import Problems
 from orchestrator.workflow.schema_reader import KEYWORDS, TYPES
-from orchestrator.workflow.step_reader import LATER_KEYS
 from orchestrator.workflow.yaml_nodes import json_of, read_yaml
 
 ROOT = Path(__file__).parents[2]
@@ -201,7 +200,7 @@ def documents() -> st.SearchStrategy[dict[str, Any]]:
         "${{ item }", "#/$defs/a", "#",
     ])  # fmt: skip
     keys = st.sampled_from([
-        *STEP, *(key for section in KINDS.values() for key in section), *LATER_KEYS, *KEYWORDS, *TYPES,
+        *STEP, *(key for section in KINDS.values() for key in section), *KEYWORDS, *TYPES,
         *(key for section in SECTIONS.values() for key in section), "a", "b", "c", "x", "n", "rows",
     ])  # fmt: skip
     values = st.recursive(

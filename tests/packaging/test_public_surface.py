@@ -26,6 +26,7 @@ PUBLIC = [
     "Workflow",
     "WorkflowError",
     "as_worker",
+    "tool",
     "validator",
     "worker",
 ]

@@ -32,7 +32,7 @@ def list_workers(
     as_json: JsonOption = False,
     pool: Annotated[str | None, typer.Option("--pool", "-p", help="Only those of one pool.", metavar="NAME")] = None,
 ) -> None:
-    """List the project's workers and validators."""
+    """List the project's workers, validators and tools."""
     invocation: Invocation = context.obj
     invocation.log()
     settings = invocation.settings()

@@ -4,30 +4,35 @@ import json
 
 import pytest
 
+from orchestrator.domain.identity import new_run_id
 from orchestrator.domain.worker import AGENT_WORKER
 from orchestrator.errors import InvalidOutput
 from orchestrator.testing import ScriptedModel, rate_limit, truncated
 from orchestrator.worker.agent import run_agent
+from orchestrator.worker.context import Assignment, Context
 from orchestrator.worker.describe import describe
+from orchestrator.worker.journal import Journal
+from orchestrator.worker.trial import MemoryLedger
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 
 
-class Attempt:
+def attempt_of(models, *, tier="t", feedback=(), rejected=None):
     """What an agent sees of its attempt."""
-
-    def __init__(self, models, *, tier="t", feedback=(), rejected=None):
-        self.options = {"model": tier} if tier else {}
-        self.feedback, self.rejected, self.worker = feedback, rejected, AGENT_WORKER
-        self._models = models
-
-    async def open_model(self, tier=None):
-        return await self._models.chat(tier)
+    assignment = Assignment(
+        run_id=new_run_id(),
+        step="s",
+        worker=AGENT_WORKER,
+        options={"model": tier} if tier else {},
+        feedback=feedback,
+        rejected=rejected,
+    )
+    return Context(assignment, journal=Journal(), ledger=MemoryLedger(), models=models)
 
 
 async def ask(open_models, server, asked, **attempt):
     models = open_models(t=server.settings())
-    return await run_agent(asked, Attempt(models, **attempt), models=models)
+    return await run_agent(asked, attempt_of(models, **attempt), models=models)
 
 
 async def test_a_structured_turn(open_models):

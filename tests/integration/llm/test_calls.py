@@ -8,13 +8,17 @@ from langchain_core.messages import HumanMessage
 
 from orchestrator.errors import ModelUnavailable, NotFound
 from orchestrator.llm import classify, structured_turn
+from orchestrator.llm.client import UNREADABLE
 from orchestrator.llm.prices import PriceCapExceeded
 from orchestrator.settings import ModelSettings
 from orchestrator.testing import (
     Failure,
     ScriptedModel,
     answer,
+    answer_pieces,
+    answer_tool,
     broken_body,
+    broken_stream,
     dropped_connection,
     hang,
     rate_limit,
@@ -126,6 +130,57 @@ async def test_a_streamed_call_is_told_whole(open_models, told):
     [call] = told.calls
     assert (call.answer, call.finish_reason, call.response_model) == ("one two three", "stop", "house")
     assert (told.usages[0].input_tokens, told.usages[0].output_tokens) == (7, 3)
+
+
+async def test_a_stream_that_ends_early_is_no_answer(open_models, told):
+    with ScriptedModel([broken_stream("It is ", "not "), broken_stream()]) as server:
+        chat = await open_models(t=server.settings()).chat("t")
+        for when in ("early", "before it began"):
+            with pytest.raises(Exception, match=when) as caught:
+                await structured_turn(chat, ASK, None)
+            assert classify(caught.value).error_class == "server_error"
+    assert [call.error.code for call in told.calls] == ["malformed_reply", "malformed_reply"]
+
+
+async def test_a_stream_has_as_long_as_any_call(open_models, told):
+    go_on = threading.Event()
+    with ScriptedModel([answer_pieces("It ", "is ", "late.", held=go_on)]) as server:
+        chat = await open_models(t=server.settings(timeout=0.3)).chat("t")
+        stream = chat.astream(ASK)
+        await anext(stream)
+        threading.Timer(0.1, go_on.set).start()
+        await asyncio.sleep(0.4)
+        with pytest.raises(TimeoutError, match="not complete after"):
+            async for _ in stream:
+                pass
+    assert told.calls[0].error.error_class == "timeout"
+
+
+async def test_half_written_arguments_are_told_and_not_guessed(open_models):
+    with ScriptedModel([answer_tool("pay", '{"amount": 1', id="c1"), answer_tool("pay", '{"amount": 100}')]) as server:
+        chat = await open_models(t=server.settings()).chat("t")
+        [half, whole] = [[chunk async for chunk in chat.astream(ASK)] for _ in range(2)]
+    joined = half[0] + half[1:]
+    [wrong] = joined.additional_kwargs[UNREADABLE]
+    assert wrong["id"] == "c1" and "not valid JSON" in wrong["why"]
+    assert UNREADABLE not in (whole[0] + whole[1:]).additional_kwargs
+
+
+async def test_tools_count_for_the_price_cap(open_models):
+    tools = [{"type": "function", "function": {"name": "x", "description": "y" * 3_000, "parameters": {}}}]
+    with ScriptedModel([answer("cheap")]) as server:
+        chat = await open_models(t=server.settings(max_tokens=10, **PRICED)).chat("t", price_cap_usd=0.0005)
+        await chat.ainvoke(ASK)
+        with pytest.raises(PriceCapExceeded):
+            await chat.bind_tools(tools).ainvoke(ASK)
+
+
+async def test_what_a_tier_and_a_call_add_to_the_body_is_joined(open_models):
+    with ScriptedModel([{"a": 1}]) as server:
+        settings = server.settings(extra={"extra_body": {"seed_of_the_house": 7}})
+        await structured_turn(await open_models(t=settings).chat("t"), ASK, SCHEMA)
+        body = server.requests[0].body
+    assert body["seed_of_the_house"] == 7 and body["response_format"]["type"] == "json_schema"
 
 
 async def test_a_call_from_a_thread(open_models, told):

@@ -157,6 +157,16 @@ def test_a_run_below_runs_and_a_paused_run_is_paused() -> None:
         (said(kinds.ATTEMPT_LOG, "read", level="info", message="page"), "read log: page"),
         (said(kinds.ATTEMPT_LOG, "read", message="page", fields={"n": 3}), "read log: page n=3"),
         (said(kinds.ATTEMPT_PROGRESS, "read", fraction=0.5), None),
+        (
+            said(kinds.ATTEMPT_TOOL, "ask", tool="t.add", arguments='{"a": 1}', outcome="succeeded", duration=0.2),
+            'ask tool t.add {"a": 1} succeeded (200 ms)',
+        ),
+        (
+            said(kinds.ATTEMPT_TOOL, "ask", 2, tool="t.x", outcome="timed_out", duration=5, error={"message": "late"}),
+            "ask[2] tool t.x timed out (5.0 s): late",
+        ),
+        (said(kinds.ATTEMPT_TEXT, "ask", turn=1, text="Let me look."), "ask says: Let me look."),
+        (said(kinds.ATTEMPT_TEXT, "ask", turn=1, text="", dropped=20), "ask says 20 characters more"),
         (said(kinds.RUN_FINISHED, status="failed"), "run failed"),
     ],
 )

@@ -49,6 +49,7 @@ VALIDATORS = ("research.links_alive", "review.quotes_verbatim")
 CATALOGUE = {name: WorkerCard(name) for name in WORKERS} | {
     name: WorkerCard(name, kind=WorkerKind.VALIDATOR) for name in VALIDATORS
 }
+CATALOGUE["maths.add"] = WorkerCard("maths.add", kind=WorkerKind.TOOL, pool="")
 
 
 def whole(block: str) -> str:

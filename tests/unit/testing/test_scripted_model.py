@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +16,9 @@ from orchestrator.testing import (
     ScriptedModel,
     answer,
     answer_json,
+    answer_pieces,
+    answer_tool,
+    answer_tools,
     broken_body,
     dropped_connection,
     hang,
@@ -119,3 +123,32 @@ def test_it_must_be_entered():
 def test_a_script_holds_only_replies():
     with pytest.raises(TypeError, match="not int"):
         ScriptedModel([3])
+
+
+def test_tools_are_called_whole_and_streamed():
+    both = answer_tools(answer_tool("a.b", {"n": 1}, text="Let me see."), answer_tool("c", '{"half', id="given"))
+    with ScriptedModel([both, both]) as model:
+        [choice] = ask(model).choices
+        assert (choice.finish_reason, choice.message.content) == ("tool_calls", "Let me see.")
+        first, second = choice.message.tool_calls
+        assert (first.function.name, json.loads(first.function.arguments)) == ("a-b", {"n": 1})
+        assert (second.id, second.function.arguments) == ("given", '{"half')
+        with openai.OpenAI(base_url=model.base_url, api_key="k").chat.completions.stream(
+            model="m", messages=[{"role": "user", "content": "hi"}]
+        ) as stream:
+            whole = stream.get_final_completion().choices[0]
+        assert whole.message.content == "Let me see."
+        assert [call.function.arguments for call in whole.message.tool_calls] == ['{"n": 1}', '{"half']
+
+
+def test_a_held_stream_waits_after_its_first_piece():
+    go_on = threading.Event()
+    script = [answer_pieces("one", "two", "three", held=go_on)]
+    with ScriptedModel(script) as model, openai.OpenAI(base_url=model.base_url, api_key="k") as client:
+        chunks = client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}], stream=True)
+        said = [next(chunks).choices[0].delta.content]
+        threading.Timer(0.1, go_on.set).start()
+        began = time.monotonic()
+        said += [chunk.choices[0].delta.content for chunk in chunks]
+    assert said == ["one", "two", "three", None]
+    assert time.monotonic() - began >= 0.09

@@ -7,12 +7,13 @@ import inspect
 import pytest
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.runnables import RunnableLambda
+from langchain_core.tools import tool as langchain_tool
 from langgraph.graph import END, START, StateGraph
 from typing_extensions import TypedDict
 
 from orchestrator.domain.worker import DEFAULT_POOL, VALIDATOR_POOL, WorkerKind
 from orchestrator.errors import DatabaseUnavailable, ModelUnavailable, NotFound, ProjectError, SecretMissing
-from orchestrator.worker import Context, Invalid, Registry, Verdict, Worker, as_worker, validator, worker
+from orchestrator.worker import Context, Invalid, Registry, Verdict, Worker, as_worker, tool, validator, worker
 from orchestrator.worker.failures import WrongType
 
 
@@ -226,3 +227,47 @@ def test_a_registry_collects_the_top_of_a_module():
     registry = Registry()
     registry.collect(module)
     assert sorted(registry.catalogue) == ["d.a", "d.b", "d.shout"]
+
+
+def test_a_tool_is_declared_like_a_worker_and_has_no_pool():
+    @tool("shop.stock", timeout="5s")
+    def stock(article: str, exact: bool = False) -> int:
+        """How many are in stock.
+
+        Articles are numbers.
+        """
+        return 3
+
+    card = stock.card
+    assert (card.kind, card.pool, card.timeout, card.description) == (
+        WorkerKind.TOOL,
+        "",
+        5.0,
+        "How many are in stock.",
+    )
+    assert card.input_schema["required"] == ["article"] and card.output_schema == {"type": "integer"}
+    assert stock("A-1") == 3
+    assert Registry([stock]).pools == ("agents",)
+    with pytest.raises(ProjectError, match=r'write @tool\("some.name"\)'):
+        tool(lambda: 1)
+
+
+async def test_a_tool_is_tested_like_a_worker():
+    @tool("shop.double")
+    async def double(n: int, ctx: Context) -> int:
+        return 2 * n
+
+    assert await double.test(n=4) == 8
+
+
+async def test_a_tool_of_langchain_brings_its_schema():
+    @langchain_tool
+    def stock(article: str) -> int:
+        """How many are in stock."""
+        return len(article)
+
+    wrapped = as_worker("shop.theirs", stock)
+    assert wrapped.card.description == "How many are in stock."
+    assert wrapped.card.input_schema["properties"]["article"]["type"] == "string"
+    assert wrapped.card.input_schema["required"] == ["article"]
+    assert await wrapped.test({"article": "A-1"}) == 3

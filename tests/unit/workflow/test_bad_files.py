@@ -29,6 +29,8 @@ READ_OUTPUT = {"type": "object", "properties": {"text": {"type": "string"}}}
 CARDS = (
     WorkerCard("docs.read", pool="docs", input_schema=READ_INPUT, output_schema=READ_OUTPUT),
     WorkerCard("any.thing"),
+    WorkerCard("maths.add", kind=WorkerKind.TOOL, pool=""),
+    WorkerCard("long.name_that_goes_on_and_on_and_on_and_on_and_on_and_on_and_on_and_on"),
     WorkerCard("docs.quotes", kind=WorkerKind.VALIDATOR, pool="checks"),
 )
 CATALOGUE = {card.name: card for card in CARDS}

@@ -53,6 +53,15 @@ def test_an_agent(workflow):
     assert plan.line == 24
 
 
+def test_an_agent_with_tools():
+    text = f"{HEAD}steps:\n  a: {{kind: agent, model: small, prompt: hi, tools: [research.search, sum]{{0}}}}\n"
+    cards = {**CATALOGUE, "sum": WorkerCard("sum", kind=WorkerKind.TOOL, pool="")}
+    plain = parse_workflow(text.replace("{0}", ""), file="w.yaml", folder=None, catalogue=cards).steps["a"]
+    assert (plain.tools, plain.max_turns) == (("research.search", "sum"), 8)
+    few = parse_workflow(text.replace("{0}", ", max_turns: 2"), file="w.yaml", folder=None).steps["a"]
+    assert few.max_turns == 2
+
+
 def test_a_worker_with_foreach(workflow):
     search = workflow.steps["search"]
     assert (search.worker, search.pool, search.secrets, search.priority) == (

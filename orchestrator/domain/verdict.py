@@ -25,6 +25,12 @@ class Verdict:
     score: float | None = None
     evidence: Any = field(default=None, hash=False)
 
+    @property
+    def label(self) -> str:
+        """`pass` or `fail`, or what the evidence of a judge says, which may be `inconclusive`."""
+        said = self.evidence.get("label") if isinstance(self.evidence, dict) else None
+        return said if said == "inconclusive" else "pass" if self.passed else "fail"
+
 
 def failures(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
     """The messages of the verdicts that did not pass, in order, each led by its validator's name."""

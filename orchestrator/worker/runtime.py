@@ -14,7 +14,7 @@ from typing import Any
 from orchestrator.domain.attempt import ClaimedAttempt
 from orchestrator.domain.event import Event
 from orchestrator.domain.identity import AttemptId, ProcessId
-from orchestrator.domain.worker import AGENT_WORKER
+from orchestrator.domain.worker import AGENT_WORKER, JUDGE_WORKER
 from orchestrator.errors import ServiceError
 from orchestrator.queue import Consumer, Listener, Notifier, pool_channel, pool_entrypoint, process_channel, read_runs
 from orchestrator.settings import WorkerSettings
@@ -26,6 +26,7 @@ from orchestrator.telemetry import Redactor, Tracing
 from orchestrator.worker.attempt_runner import AttemptRunner
 from orchestrator.worker.claims import Claims
 from orchestrator.worker.execution import StopReason
+from orchestrator.worker.judge import judge_worker
 from orchestrator.worker.lease import LeaseKeeper
 from orchestrator.worker.recorder import Recorder
 from orchestrator.worker.registry import Registry
@@ -39,7 +40,7 @@ HEARTBEAT = 2.0
 
 
 class WorkerRuntime:
-    """Serves `pools` with the registry's workers and the built-in agent.
+    """Serves `pools` with the registry's workers and the built-in agent and judge.
 
     Args:
         database: a migrated database.
@@ -87,12 +88,13 @@ class WorkerRuntime:
         self._recorder = Recorder(self._append, self._beat)
         self._member = Presence(database, "worker", self._pools, every=HEARTBEAT, on_buried=self._on_buried)
         limits = {item.name: item.card.concurrency for item in registry}
-        self._claims = Claims(self._claim, {**limits, AGENT_WORKER: None})
+        self._claims = Claims(self._claim, {**limits, AGENT_WORKER: None, JUDGE_WORKER: None})
         self._watchdog = Watchdog(self._labels, after=max(0.5, self._lease / 5))
         services = Services(
             database=database,
             registry=registry,
             agent=agent_worker(models),
+            judge=judge_worker(),
             models=models,
             redactor=redactor,
             environ=os.environ if environ is None else environ,

@@ -8,15 +8,18 @@ from orchestrator.workflow.graph import cycle, waves
 from orchestrator.workflow.load import load_workflow, parse_workflow
 from orchestrator.workflow.model import (
     ForeachSpec,
+    JudgeSpec,
     ModelTier,
     StepSpec,
     ValidatorSpec,
     Workflow,
 )
+from orchestrator.workflow.templates import template_of
 
 __all__ = [
     "Expressions",
     "ForeachSpec",
+    "JudgeSpec",
     "ModelTier",
     "StepSpec",
     "ValidatorSpec",
@@ -25,5 +28,6 @@ __all__ = [
     "load_workflow",
     "parse_duration",
     "parse_workflow",
+    "template_of",
     "waves",
 ]

@@ -156,6 +156,7 @@ def on_output(
     verdicts: Sequence[Verdict],
     judges: Sequence[str],
     remedies: Sequence[Remedy],
+    *,
     later: Sequence[str] = (),
 ) -> ItemState:
     """The work succeeded with `output`; `verdicts` are those of the pure validators.

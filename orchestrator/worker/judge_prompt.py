@@ -26,7 +26,7 @@ ANSWER: Final[dict[str, Any]] = {
         "score": {"type": "number", "minimum": 0, "maximum": 1},
     },
 }
-"""The reasons come before the score, so that the score follows from them. The bounds keep a small model from rambling."""
+"""The reasons come first, so that the score follows from them. The bounds keep a small model from rambling."""
 
 SYSTEM: Final = """\
 You judge the output of a step of a workflow by a rubric. You do not do the step yourself.

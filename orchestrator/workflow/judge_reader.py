@@ -9,16 +9,14 @@ from orchestrator.workflow.model import JudgeSpec, ValidatorSpec
 from orchestrator.workflow.prompt_reader import read_prompt
 from orchestrator.workflow.reading import Reading
 from orchestrator.workflow.uses import Scope, Uses
-from orchestrator.workflow.yaml_nodes import Node
 
 
-def read_judge(
-    reading: Reading, uses: Uses, check: Fields, node: Node, name: str | None, scope: Scope
-) -> ValidatorSpec | None:
-    """The validator whose `judge` stands at a node; `check` are the fields beside it. None after a mistake."""
+def read_judge(reading: Reading, uses: Uses, check: Fields, *, name: str | None, scope: Scope) -> ValidatorSpec | None:
+    """The validator whose fields are `check`, of which `judge` is one. None after a mistake."""
     check.forbid(("message",), "goes with 'expr' only; a judge says itself why")
-    timeout = check.duration("timeout")
-    mapping = as_mapping(reading.problems, node, "'judge'", "write {model: large, rubric: …}")
+    timeout, node = check.duration("timeout"), check.node("judge")
+    hint = "write {model: large, rubric: …}"
+    mapping = None if node is None else as_mapping(reading.problems, node, "'judge'", hint)
     if mapping is None:
         return None
     fields = Fields(reading.problems, mapping, "'judge'", known=JUDGE)

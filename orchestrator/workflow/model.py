@@ -152,6 +152,11 @@ class StepSpec(Pinned):
     idempotency_key: str | None = None
     line: int = 0
 
+    @property
+    def judges(self) -> tuple[JudgeSpec, ...]:
+        """The models that judge its output."""
+        return tuple(validator.judge for validator in self.validators if validator.judge is not None)
+
 
 class Workflow(Pinned):
     """A pinned workflow. Make one with `load_workflow`, `parse_workflow` or `Workflow.from_yaml`.

@@ -76,7 +76,7 @@ def _validator(reading: Reading, uses: Uses, fields: Fields, name: str | None, s
         return _assertion(fields, uses, node, name, scope)
     if key == "worker":
         return _worker(reading, fields, node, name)
-    return read_judge(reading, uses, fields, node, name, scope)
+    return read_judge(reading, uses, fields, name=name, scope=scope)
 
 
 def _assertion(fields: Fields, uses: Uses, node: Node, name: str | None, scope: Scope) -> ValidatorSpec | None:

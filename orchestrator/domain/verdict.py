@@ -27,9 +27,14 @@ class Verdict:
 
     @property
     def label(self) -> str:
-        """`pass` or `fail`, or what the evidence of a judge says, which may be `inconclusive`."""
-        said = self.evidence.get("label") if isinstance(self.evidence, dict) else None
-        return said if said == "inconclusive" else "pass" if self.passed else "fail"
+        """What it is called: `pass`, `fail` or `inconclusive`."""
+        return label_of(self.evidence, passed=self.passed)
+
+
+def label_of(evidence: Any, *, passed: bool) -> str:
+    """What a verdict with this evidence is called: `pass`, `fail`, or `inconclusive` where most votes abstained."""
+    said = evidence.get("label") if isinstance(evidence, dict) else None
+    return "inconclusive" if said == "inconclusive" else "pass" if passed else "fail"
 
 
 def failures(verdicts: Sequence[Verdict]) -> tuple[str, ...]:

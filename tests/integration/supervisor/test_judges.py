@@ -192,6 +192,7 @@ async def test_the_majority_of_the_votes_counts(database_url, tmp_path, votes, o
     assert result.status == status
     (row,) = verdicts(trace)
     assert row.passed == (status == "succeeded")
+    assert row.label == ("inconclusive" if message.startswith("inconclusive") else "pass" if row.passed else "fail")
     figures, _, reasons = row.message.partition(": ")
     assert f"{figures}: {'; '.join(sorted(reasons.split('; '), reverse=True))}" == message
     assert len(row.evidence["votes"]) == len(it.asked) == 3

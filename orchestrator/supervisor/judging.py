@@ -10,7 +10,8 @@ from orchestrator.domain.item import ItemState
 from orchestrator.domain.payload import PayloadRef
 from orchestrator.errors import ExpressionError
 from orchestrator.supervisor.draft import Draft
-from orchestrator.workflow import Expressions, JudgeSpec, StepSpec, template_of
+from orchestrator.workflow import Expressions, JudgeSpec, StepSpec
+from orchestrator.workflow.templates import template_of
 
 SHOWN = re.compile(r"(?:output|with)(?:\.[A-Za-z_]\w*)*")
 """Expressions that name a part of what every judge is shown anyway."""

@@ -14,7 +14,6 @@ from orchestrator.workflow.model import (
     ValidatorSpec,
     Workflow,
 )
-from orchestrator.workflow.templates import template_of
 
 __all__ = [
     "Expressions",
@@ -28,6 +27,5 @@ __all__ = [
     "load_workflow",
     "parse_duration",
     "parse_workflow",
-    "template_of",
     "waves",
 ]

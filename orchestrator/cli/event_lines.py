@@ -62,7 +62,8 @@ def _step_started(data: dict[str, Any]) -> str:
 
 
 def _verdict(data: dict[str, Any]) -> str:
-    said = "passed" if data.get("passed") else f"rejected: {first_line(data.get('message', ''))}"
+    score = "" if data.get("score") is None else f" (score {data['score']:.2g})"
+    said = f"passed{score}" if data.get("passed") else f"rejected: {first_line(data.get('message', ''))}"
     return f"verdict {data.get('validator', '')}: {said}"
 
 

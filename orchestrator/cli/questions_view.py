@@ -6,7 +6,7 @@ import dataclasses
 import json
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -78,10 +78,17 @@ def print_question(console: Console, question: Question) -> None:
         print_output(console, shown)
     for message in question.feedback:
         console.print(Text(f"refused: {message}", style="red"), soft_wrap=True)
+    passed = [f"{said['validator']}{_score(said)}" for said in question.verdicts if said["passed"]]
+    if passed:
+        console.print(Text(f"passed: {', '.join(passed)}", style="dim"), soft_wrap=True)
     if question.rejected is not None:
         rejected = json.dumps(question.rejected, ensure_ascii=False)
         console.print(Text(f"what was refused: {rejected}", style="dim"), soft_wrap=True)
     console.print(Text(f"asks for: {form_text(question.form)}"), soft_wrap=True)
+
+
+def _score(said: Mapping[str, Any]) -> str:
+    return "" if said.get("score") is None else f" (score {said['score']:.2g})"
 
 
 def question_json(question: Question) -> dict[str, Any]:

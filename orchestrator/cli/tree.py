@@ -178,7 +178,7 @@ class TraceTree:
         for verdict in self._verdicts[attempt.id]:
             judge = judges.pop(verdict.validator, None)
             score = "" if verdict.score is None else f" (score {verdict.score:.2g})"
-            message = f": {verdict.message}" if verdict.message and not verdict.passed else ""
+            message = f": {verdict.message}" if verdict.message and verdict.label != "pass" else ""
             node = Node(f"verdict {verdict.validator}{score}{message}", "passed" if verdict.passed else "rejected")
             if judge is not None:
                 _time(node, judge)

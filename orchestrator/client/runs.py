@@ -13,7 +13,7 @@ from orchestrator.domain import event as events
 from orchestrator.domain.event import Event
 from orchestrator.domain.identity import RunId, new_run_id
 from orchestrator.domain.payload import Payload
-from orchestrator.errors import NotFound
+from orchestrator.errors import InputsInvalid, NotFound
 from orchestrator.queue import RUN_CHANNEL, Listener, enqueue_run_jobs, wake
 from orchestrator.store import Database, blobs, dead_letters, questions, runs, workflows
 from orchestrator.store import events as event_store
@@ -33,6 +33,9 @@ class AllTenants(Enum):
 
 
 ALL_TENANTS: Final = AllTenants.ALL
+
+LARGEST_INPUTS: Final = 10_000_000
+"""Bytes of a run's inputs as JSON: every expression of the run may read them, so they stay in memory as long as it."""
 
 
 class Client:
@@ -65,10 +68,16 @@ class Client:
             idempotency_key: a second submit with the same key and tenant gives the first run.
 
         Raises:
-            InputsInvalid: the inputs do not fit.
+            InputsInvalid: the inputs do not fit, or are too large.
             VersionTaken: unfinished runs hold another definition under the workflow's name and version.
         """
         payload = Payload.of(workflow.check_inputs(inputs))
+        if payload.ref.size > LARGEST_INPUTS:
+            raise InputsInvalid(
+                f"the inputs of workflow '{workflow.name}' have {payload.ref.size:,} bytes; "
+                f"the limit is {LARGEST_INPUTS:,}",
+                remedy="put the data where a worker can read it, and give the run its place",
+            )
         new = NewRun(
             id=new_run_id(),
             tenant=tenant,

@@ -34,13 +34,17 @@ SETTLED = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.SKIPPED, Phase.CANCELL
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """A validator that runs as an attempt of its own: READY to be sent, RUNNING, or SUCCEEDED with its verdict in."""
+    """A validator that runs as an attempt of its own: READY to be sent, RUNNING, or SUCCEEDED with its verdict in.
+
+    Those of a later `stage` are asked only once all of the stage before have passed the output.
+    """
 
     name: str
     phase: Phase = Phase.READY
     attempt: AttemptId | None = None
     tries: int = 0
     delay: float = 0.0
+    stage: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +107,13 @@ class ItemState:
     @property
     def wants_dispatch(self) -> bool:
         """Whether dispatch has an attempt to send for it."""
-        return self.phase is Phase.READY or (
-            self.phase is Phase.VALIDATING and any(judge.phase is Phase.READY for judge in self.judges)
-        )
+        return self.phase is Phase.READY or (self.phase is Phase.VALIDATING and bool(self.judges_due))
+
+    @property
+    def judges_due(self) -> tuple[Judge, ...]:
+        """The judges to be asked now: those READY of the first stage that is not over."""
+        stage = min((judge.stage for judge in self.judges if judge.phase is not Phase.SUCCEEDED), default=0)
+        return tuple(judge for judge in self.judges if judge.phase is Phase.READY and judge.stage == stage)
 
 
 ChooseRule = Callable[[ErrorInfo, tuple[int, ...]], "tuple[int, ErrorRule] | None"]
@@ -148,25 +156,31 @@ def on_output(
     verdicts: Sequence[Verdict],
     judges: Sequence[str],
     remedies: Sequence[Remedy],
+    *,
+    later: Sequence[str] = (),
 ) -> ItemState:
-    """The work succeeded with `output`; `verdicts` are those of the pure validators, `judges` are still to be asked."""
+    """The work succeeded with `output`; `verdicts` are those of the pure validators.
+
+    `judges` are still to be asked, and once all of them have passed it those of `later`, which are dearer.
+    """
     seen = replace(item, output=output, verdicts=tuple(verdicts), judges=(), error=None)
     if failures(verdicts):
         return on_invalid(seen, failures(verdicts), remedies)
-    if judges:
-        return replace(seen, phase=Phase.VALIDATING, judges=tuple(Judge(name) for name in judges))
-    return replace(seen, phase=Phase.SUCCEEDED)
+    asked = (*(Judge(name) for name in judges), *(Judge(name, stage=1) for name in later))
+    return replace(seen, phase=Phase.VALIDATING if asked else Phase.SUCCEEDED, judges=asked)
 
 
 def on_verdict(item: ItemState, verdict: Verdict, remedies: Sequence[Remedy]) -> ItemState:
-    """A judge answered. The item moves on once all have: to SUCCEEDED, or to its next remedy."""
+    """A judge answered. Once all of its stage have, the item moves on: to the next stage, SUCCEEDED, or a remedy."""
     heard = _with_judge(item, verdict.validator, lambda judge: replace(judge, phase=Phase.SUCCEEDED))
     heard = replace(heard, verdicts=(*item.verdicts, verdict))
-    if any(judge.phase is not Phase.SUCCEEDED for judge in heard.judges):
+    stage = next(judge.stage for judge in item.judges if judge.name == verdict.validator)
+    waiting = [judge.stage for judge in heard.judges if judge.phase is not Phase.SUCCEEDED]
+    if stage in waiting:
         return heard
     if failures(heard.verdicts):
         return on_invalid(heard, failures(heard.verdicts), remedies)
-    return replace(heard, phase=Phase.SUCCEEDED, judges=())
+    return heard if waiting else replace(heard, phase=Phase.SUCCEEDED, judges=())
 
 
 def on_invalid(item: ItemState, feedback: Sequence[str], remedies: Sequence[Remedy]) -> ItemState:

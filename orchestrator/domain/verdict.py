@@ -25,6 +25,17 @@ class Verdict:
     score: float | None = None
     evidence: Any = field(default=None, hash=False)
 
+    @property
+    def label(self) -> str:
+        """What it is called: `pass`, `fail` or `inconclusive`."""
+        return label_of(self.evidence, passed=self.passed)
+
+
+def label_of(evidence: Any, *, passed: bool) -> str:
+    """What a verdict with this evidence is called: `pass`, `fail`, or `inconclusive` where most votes abstained."""
+    said = evidence.get("label") if isinstance(evidence, dict) else None
+    return "inconclusive" if said == "inconclusive" else "pass" if passed else "fail"
+
 
 def failures(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
     """The messages of the verdicts that did not pass, in order, each led by its validator's name."""

@@ -9,6 +9,9 @@ from typing import Any
 AGENT_WORKER = "orchestrator.agent"
 """The built-in worker that runs a `kind: agent` step."""
 
+JUDGE_WORKER = "orchestrator.judge"
+"""The built-in validator that asks a model: `judge` in `validate`."""
+
 HUMAN_WORKER = "orchestrator.human"
 """Stands for a person: its attempts wait for an answer, and nobody claims them."""
 
@@ -23,6 +26,7 @@ RESERVED = "orchestrator."
 
 AGENT_POOL = "agents"
 DEFAULT_POOL = "default"
+JUDGE_POOL = "judges"
 VALIDATOR_POOL = "validators"
 NO_POOL = ""
 """A tool's: no attempt is ever of it."""

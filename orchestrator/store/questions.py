@@ -36,6 +36,7 @@ class Question:
         shown: what the person is shown; for a budget `{reason, spent, budget}`.
         feedback: why the last answer, or what is to be replaced, was refused.
         rejected: the value that was refused, None if there is none.
+        verdicts: all that was said of it, as `{validator, passed, score, message}`.
         asked_at, expires_at: Unix seconds; None where it does not expire.
     """
 
@@ -52,6 +53,7 @@ class Question:
     description: str = ""
     feedback: tuple[str, ...] = ()
     rejected: Any = field(default=None, hash=False)
+    verdicts: tuple[dict[str, Any], ...] = field(default=(), hash=False)
     asked_at: float = 0.0
     expires_at: float | None = None
 
@@ -100,6 +102,7 @@ def _question(record: Record) -> Question:
         description=asks.get("description") or "",
         feedback=tuple(asks.get("feedback") or ()),
         rejected=asks.get("rejected"),
+        verdicts=tuple(asks.get("verdicts") or ()),
         asked_at=record["asked_at"].timestamp(),
         expires_at=(from_jsonb(record["options"]) or {}).get("expires_at"),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.domain.identity import AttemptId, RunId
-from orchestrator.domain.verdict import Verdict
+from orchestrator.domain.verdict import Verdict, label_of
 from orchestrator.store.jsonb import clean_text, to_jsonb
 from orchestrator.store.queries import query
 from orchestrator.store.rows import as_row
@@ -29,6 +29,11 @@ class VerdictRow:
     message: str
     evidence: Any
     created_at: float
+
+    @property
+    def label(self) -> str:
+        """What it is called: `pass`, `fail` or `inconclusive`."""
+        return label_of(self.evidence, passed=self.passed)
 
 
 def verdict_columns(verdicts: Sequence[tuple[RunId, AttemptId, Verdict]]) -> tuple[list[Any], ...]:

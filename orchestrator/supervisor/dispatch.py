@@ -128,10 +128,10 @@ async def _send(draft: Draft, step: str, index: int) -> None:
     if not item.wants_dispatch or draft.step(step).settled:
         return
     spec = draft.context.spec(step)
-    if item.phase is not Phase.READY:
-        draft.put_item(order_judges(draft, spec, item))
-        return
     try:
+        if item.phase is not Phase.READY:
+            draft.put_item(await order_judges(draft, spec, item))
+            return
         if item.with_ is None:
             item = await prepare_iteration(draft, spec, item)
         draft.put_item(await order_work(draft, spec, item))

@@ -35,7 +35,7 @@ def fail_item(
         info = ErrorInfo("inputs_invalid", "error", error.message)
     else:
         info = expression_error(error)
-    after = by_rule(replace(item, error=info), info, choose)
+    after = by_rule(replace(item, error=info, judges=()), info, choose)
     if not after.settled and after.with_ is None:
         after = replace(item, phase=Phase.FAILED, error=info)
     if after.settled:

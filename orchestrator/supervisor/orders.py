@@ -10,14 +10,15 @@ from orchestrator.domain import event as events
 from orchestrator.domain.attempt import AttemptOrder, Purpose
 from orchestrator.domain.gate import step_rate
 from orchestrator.domain.identity import NO_ITEM, attempt_id, traceparent
-from orchestrator.domain.item import ItemState, Judge, Phase, on_asked, on_judge_sent, on_sent
+from orchestrator.domain.item import ItemState, Judge, on_asked, on_judge_sent, on_sent
 from orchestrator.domain.worker import AGENT_WORKER, HUMAN_WORKER, RUN_WORKER, UNCLAIMED, VALIDATOR_POOL
 from orchestrator.supervisor.children import child_run
 from orchestrator.supervisor.context import RunContext, item_scope
 from orchestrator.supervisor.draft import Draft
+from orchestrator.supervisor.judging import judge_case
 from orchestrator.supervisor.questions import expires_at, question
 from orchestrator.supervisor.reuse import render_with
-from orchestrator.workflow import StepSpec, ValidatorSpec
+from orchestrator.workflow import StepSpec
 
 KINDS_SAID = {HUMAN_WORKER: events.HUMAN_ASKED, RUN_WORKER: events.RUN_CHILD_STARTED}
 """The event of an attempt that does not wait in a queue."""
@@ -137,22 +138,29 @@ def _options(context: RunContext, spec: StepSpec, item: ItemState, worker: str) 
     return options
 
 
-def order_judges(draft: Draft, spec: StepSpec, item: ItemState) -> ItemState:
-    """Order an attempt for every judge of the item that is READY."""
-    for judge in item.judges:
-        if judge.phase is Phase.READY:
-            validator = next(v for v in spec.validators if v.name == judge.name)
-            order = _judge_order(draft, spec, item, judge, validator)
-            _place(draft, order, {"why": "retry" if judge.tries else "first"})
-            item = on_judge_sent(item, judge.name, order.id)
+async def order_judges(draft: Draft, spec: StepSpec, item: ItemState) -> ItemState:
+    """Order an attempt for every judge of the item that is due.
+
+    Raises:
+        ExpressionError: an expression of a rubric does not evaluate; then none is ordered.
+    """
+    orders = [(judge, await _judge_order(draft, spec, item, judge)) for judge in item.judges_due]
+    for judge, order in orders:
+        _place(draft, order, {"why": "retry" if judge.tries else "first"})
+        item = on_judge_sent(item, judge.name, order.id)
     return item
 
 
-def _judge_order(draft: Draft, spec: StepSpec, item: ItemState, judge: Judge, validator: ValidatorSpec) -> AttemptOrder:
+async def _judge_order(draft: Draft, spec: StepSpec, item: ItemState, judge: Judge) -> AttemptOrder:
     context = draft.context
     number = judge.tries + 1
+    validator = next(validator for validator in spec.validators if validator.name == judge.name)
     assert item.with_ is not None and item.output is not None and item.attempt is not None
     assert validator.worker is not None
+    payload, options = item.with_, {"output": item.output.sha256, "revision": item.revision}
+    if validator.judge is not None:
+        payload = await judge_case(draft, spec, item, validator.judge, judge.name)
+        options |= {"model": validator.judge.model, "price_cap_usd": validator.judge.price_cap_usd}
     return AttemptOrder(
         id=attempt_id(context.run_id, spec.id, item.index, number, f"{item.number}:{judge.name}"),
         run_id=context.run_id,
@@ -165,8 +173,8 @@ def _judge_order(draft: Draft, spec: StepSpec, item: ItemState, judge: Judge, va
         judges=item.attempt,
         worker=validator.worker,
         pool=validator.pool or VALIDATOR_POOL,
-        input=item.with_,
-        options={"output": item.output.sha256, "revision": item.revision},
+        input=payload,
+        options=options,
         priority=spec.priority + context.run.priority,
         delay=judge.delay,
         timeout=validator.timeout,

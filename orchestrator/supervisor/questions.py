@@ -26,6 +26,10 @@ async def question(draft: Draft, spec: StepSpec, item: ItemState) -> dict[str, A
         "description": spec.description,
         "feedback": list(item.feedback),
         "rejected": rejected,
+        "verdicts": [
+            {"validator": said.validator, "passed": said.passed, "score": said.score, "message": said.message}
+            for said in item.verdicts
+        ],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from orchestrator.domain import event as events
 from orchestrator.domain.attempt import Purpose
@@ -92,8 +93,10 @@ async def _fold_work(draft: Draft, spec: StepSpec, before: ItemState, settled: S
         verdicts = await _pure_verdicts(draft, spec, item, settled)
         if verdicts:
             _say(draft, item, verdicts)
-        judges = [validator.name for validator in spec.validators if validator.worker is not None]
-        after = on_output(item, settled.outcome.output, verdicts, judges, spec.on_invalid)
+        called = [validator for validator in spec.validators if validator.worker is not None]
+        code = [validator.name for validator in called if validator.judge is None]
+        models = [validator.name for validator in called if validator.judge is not None]
+        after = on_output(item, settled.outcome.output, verdicts, code, spec.on_invalid, later=models)
     else:
         error = _error_of(settled)
         choose = await chooser(draft, spec)
@@ -113,7 +116,7 @@ async def _fold_verdict(draft: Draft, spec: StepSpec, item: ItemState, settled: 
             evidence=said.get("evidence"),
         )
         _say(draft, item, [verdict])
-        after = on_verdict(item, verdict, spec.on_invalid)
+        after = on_verdict(item, replace(verdict, evidence=None), spec.on_invalid)  # its row keeps the evidence
     else:
         choose = await chooser(draft, spec)
         after = on_judge_failure(item, settled.validator, _error_of(settled), spec.retry, choose)

@@ -114,7 +114,7 @@ def verdict_event(verdict: Verdict, at: float, extra: Mapping[str, Any] | None =
     """
     found: dict[str, Any] = {
         names.EVALUATION_NAME: verdict.validator,
-        names.EVALUATION_LABEL: "pass" if verdict.passed else "fail",
+        names.EVALUATION_LABEL: verdict.label,
         **(extra or {}),
     }
     if verdict.score is not None:

@@ -14,7 +14,7 @@ from typing import Any
 from orchestrator.domain.attempt import ClaimedAttempt
 from orchestrator.domain.event import Event
 from orchestrator.domain.identity import AttemptId, ProcessId
-from orchestrator.domain.worker import AGENT_WORKER, WorkerKind
+from orchestrator.domain.worker import AGENT_WORKER, JUDGE_WORKER, WorkerKind
 from orchestrator.errors import ServiceError
 from orchestrator.queue import Consumer, Listener, Notifier, pool_channel, pool_entrypoint, process_channel, read_runs
 from orchestrator.settings import SharingSettings, WorkerSettings
@@ -27,6 +27,7 @@ from orchestrator.telemetry import Redactor, Tracing
 from orchestrator.worker.attempt_runner import AttemptRunner
 from orchestrator.worker.claims import Claims
 from orchestrator.worker.execution import Execution, StopReason
+from orchestrator.worker.judge import judge_worker
 from orchestrator.worker.lease import LeaseKeeper
 from orchestrator.worker.limits import Limits
 from orchestrator.worker.pool_claims import PoolClaims
@@ -48,7 +49,7 @@ LAST_WORDS = 1.0
 
 
 class WorkerRuntime:
-    """Serves `pools` with the registry's workers and the built-in agent.
+    """Serves `pools` with the registry's workers and the built-in agent and judge.
 
     Args:
         database: a migrated database.
@@ -114,12 +115,13 @@ class WorkerRuntime:
         }
         called = [item.card for item in registry if item.card.kind is not WorkerKind.TOOL]
         concurrency_of = {card.name: card.concurrency for card in called}
-        self._claims = Claims(self._claim, {**concurrency_of, AGENT_WORKER: None})
+        self._claims = Claims(self._claim, {**concurrency_of, AGENT_WORKER: None, JUDGE_WORKER: None})
         self._room = Room(self._claims, limits, notifier, self._begin, self._busy)
         services = Services(
             database=database,
             registry=registry,
             agent=agent_worker(models, ToolMaker(registry, tracing, settings.max_output_bytes)),
+            judge=judge_worker(),
             models=models,
             redactor=redactor,
             environ=os.environ if environ is None else environ,

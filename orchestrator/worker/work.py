@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.domain.attempt import ClaimedAttempt, Purpose
 from orchestrator.domain.payload import Payload, decode
 from orchestrator.domain.verdict import Verdict
-from orchestrator.domain.worker import AGENT_POOL, AGENT_WORKER, WorkerCard, WorkerKind
+from orchestrator.domain.worker import AGENT_POOL, AGENT_WORKER, JUDGE_WORKER, WorkerCard, WorkerKind
 from orchestrator.errors import SecretMissing, UnknownWorker
 from orchestrator.store.blobs import get_blobs
 from orchestrator.store.database import Database
@@ -45,6 +45,7 @@ class Services:
     database: Database
     registry: Registry
     agent: Worker[..., Any]
+    judge: Worker[..., Any]
     models: ModelSource | None
     environ: Mapping[str, str]
     redactor: Redactor
@@ -53,13 +54,15 @@ class Services:
     captures: bool = True
 
     def find(self, name: str) -> Worker[..., Any]:
-        """The worker of that name, also the built-in agent.
+        """The worker of that name, also the built-in ones.
 
         Raises:
             UnknownWorker: this process has not registered it.
         """
         if name == AGENT_WORKER:
             return self.agent
+        if name == JUDGE_WORKER:
+            return self.judge
         if name not in self.registry:
             raise UnknownWorker(f"this process has no worker called {name!r}")
         return self.registry.get(name)

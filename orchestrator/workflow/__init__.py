@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.workflow.load import load_workflow as load_workflow
     from orchestrator.workflow.load import parse_workflow as parse_workflow
     from orchestrator.workflow.model import ForeachSpec as ForeachSpec
+    from orchestrator.workflow.model import JudgeSpec as JudgeSpec
     from orchestrator.workflow.model import ModelTier as ModelTier
     from orchestrator.workflow.model import StepSpec as StepSpec
     from orchestrator.workflow.model import ValidatorSpec as ValidatorSpec
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "Expressions": "expressions",
     "ForeachSpec": "model",
+    "JudgeSpec": "model",
     "ModelTier": "model",
     "StepSpec": "model",
     "ValidatorSpec": "model",
@@ -39,6 +41,7 @@ _MODULES = {
 __all__ = [
     "Expressions",
     "ForeachSpec",
+    "JudgeSpec",
     "ModelTier",
     "StepSpec",
     "ValidatorSpec",

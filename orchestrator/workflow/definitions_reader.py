@@ -89,7 +89,7 @@ def _validators(reading: Reading, node: Node) -> None:
     problems = reading.problems
     mapping = as_mapping(problems, node, "'validators'", "write {cited: {expr: …}}")
     for name, below in mapping.entries.items() if mapping else ():
-        body = as_mapping(problems, below, f"validator '{name}'", "write {expr: …} or {worker: name}")
+        body = as_mapping(problems, below, f"validator '{name}'", "write {expr: …}, {worker: name} or {judge: …}")
         key = mapping.keys[name] if mapping else below
         as_name(problems, key, "a validator", ID, ID_MEANS)
         if mapping is None or not reading.claims("validator", mapping.keys[name]):

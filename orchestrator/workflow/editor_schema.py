@@ -27,6 +27,7 @@ SECTIONS = {
     "policy": language.POLICY,
     "model": language.MODEL,
     "defaults": language.DEFAULTS,
+    "judge": language.JUDGE,
     "validator": language.CHECK,
     "step_validator_body": language.STEP_CHECK,
     "remedy": language.REMEDY,

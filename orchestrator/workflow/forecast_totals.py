@@ -61,7 +61,8 @@ def wave_numbers(workflow: Workflow) -> dict[str, int]:
 
 
 def _cost(found: Steps, pick: Callable[[StepForecast], Figure]) -> Total:
-    figures = [(name, step.spec.worker in (AGENT_WORKER, RUN_WORKER), pick(step)) for name, step in found.items()]
+    priced = (AGENT_WORKER, RUN_WORKER)
+    figures = [(name, step.spec.worker in priced or bool(step.spec.judges), pick(step)) for name, step in found.items()]
     return Total.of((name, figure) for name, counts, figure in figures if counts or figure.value is not None)
 
 

@@ -111,7 +111,9 @@ ESCALATES: tuple[Takes, ...] = (
         "else": {"properties": dict.fromkeys(TARGET, False)},
     },
 )
-ONE_CHECK: Takes = {"oneOf": [{"required": ["expr"]}, {"required": ["worker"]}]}
+CHECKERS = ("expr", "worker", "judge")
+"""What can judge an output; a validator has exactly one of them."""
+ONE_CHECK: Takes = {"oneOf": [{"required": [key]} for key in CHECKERS]}
 CHECK_KEYS: tuple[Takes, ...] = (
     ONE_CHECK,
     {
@@ -150,14 +152,22 @@ DEFAULTS = Section({
     **POLICY.keys,
     "model": Key(TEXT, "The model of agents that name none."),
 })  # fmt: skip
+JUDGE = Section({
+    "model": Key(TEXT, "A tier of the workflow's models or of configs/models.yaml.", required=True),
+    "rubric": Key(shared("prompt"), "What a good output is; sees output and with.", required=True),
+    "min_score": Key(number(0, 1), "The least score of a vote for the output. Default: 0.7."),
+    "votes": Key(whole(1, 9), "How often the model is asked, an odd number; the majority counts. Default: 1."),
+    "on_abstain": Key(one_of("fail", "pass"), "What it means if most votes abstain. Default: fail."),
+})  # fmt: skip
 CHECK = Section({
     "expr": Key(CONDITION, "A CEL expression over output, input, inputs, steps and run that must be true."),
     "worker": Key(TEXT, "A registered validator."),
+    "judge": Key(shared("judge"), "A model that judges the output by a rubric."),
     "message": Key(TEXT, "What is said where the expression is false."),
     "timeout": Key(DURATION, "For the validator's attempt. Default: its own."),
 }, rules=CHECK_KEYS)  # fmt: skip
 STEP_CHECK = Section({
-    "name": Key(TEXT, "What the verdict is called. Default: the expression, or the validator's name."),
+    "name": Key(TEXT, "What the verdict is called. Default: the expression, the validator's name, or judge."),
     **CHECK.keys,
 }, rules=CHECK_KEYS)  # fmt: skip
 REMEDY = Section({

@@ -67,10 +67,26 @@ class Callee(Pinned):
     sha256: str
 
 
+class JudgeSpec(Pinned):
+    """A model that judges an output: `rubric` is a template, `model` a tier of `configs/models.yaml`.
+
+    `votes` (odd) is how often it is asked; a vote of less than `min_score` (0..1) is against the output;
+    `price_cap_usd` is for one vote; `on_abstain` says what it means if most votes abstain.
+    """
+
+    model: str
+    rubric: str
+    min_score: float = 0.7
+    votes: int = 1
+    on_abstain: Literal["fail", "pass"] = "fail"
+    price_cap_usd: float | None = None
+
+
 class ValidatorSpec(Pinned):
     """One entry of `validate`: exactly one of `expr` (bare CEL) and `worker` (a registered validator) is set.
 
-    `pool` and `timeout` (seconds) belong to the worker.
+    `pool` and `timeout` (seconds) belong to the worker. Where a model judges, `judge` says how, and `worker` is
+    `JUDGE_WORKER`.
     """
 
     name: str
@@ -79,6 +95,7 @@ class ValidatorSpec(Pinned):
     message: str = ""
     pool: str | None = None
     timeout: float | None = None
+    judge: JudgeSpec | None = None
 
 
 class StepSpec(Pinned):
@@ -138,6 +155,11 @@ class StepSpec(Pinned):
     secrets: tuple[str, ...] = ()
     idempotency_key: str | None = None
     line: int = 0
+
+    @property
+    def judges(self) -> tuple[JudgeSpec, ...]:
+        """The models that judge its output."""
+        return tuple(validator.judge for validator in self.validators if validator.judge is not None)
 
 
 class Workflow(Pinned):

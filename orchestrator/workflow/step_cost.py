@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.domain.history import StepHistory
 from orchestrator.domain.worker import AGENT_WORKER, HUMAN_WORKER, RUN_WORKER
 from orchestrator.workflow.figures import Facts, Figure, ModelFacts, runs_text
+from orchestrator.workflow.judge_cost import JudgeCost
 from orchestrator.workflow.ladder import Target, at_most, ladder_of, one_iteration
 from orchestrator.workflow.preview import PromptSize
 
@@ -46,6 +47,7 @@ class StepCost:
         self.iterations = spec.repeat.max if spec.repeat is not None else 1
         self.ladder = ladder_of(spec)
         self.history = facts.history_of(spec.id, spec.worker)
+        self.judging = JudgeCost(spec, facts)
         self.tokens = 0
         if prompt is not None:
             size = prompt.size + sum(facts.tools.get(name, 0) for name in spec.tools)
@@ -71,14 +73,23 @@ class StepCost:
             return Figure(None, f"the tier {self.spec.model!r} is not in configs/models.yaml")
         if self.history is not None and (past := self._past_cost(self.history, known[1] if known else None)):
             return past
-        if self.spec.worker == HUMAN_WORKER:
-            return Figure(0.0, "a person answers")
-        one = self._one_call(*known) if known is not None else self._one_run()
-        if one.value is None:
+        one = self._judged(self._one_call(*known) if known is not None else self._one_run())
+        if one.value is None or (self.spec.worker == HUMAN_WORKER and not self.judging.judges):
             return one
         return self._all_items(replace(one, source=one.source + one_iteration(self.spec)))
 
+    def _judged(self, one: Figure) -> Figure:
+        """With what it costs to judge the output."""
+        if one.value is None or not self.judging.judges:
+            return one
+        judging = self.judging.expected()
+        return (
+            judging if judging.value is None else replace(one.plus(judging), source=f"{one.source}, {judging.source}")
+        )
+
     def _one_run(self) -> Figure:
+        if self.spec.worker == HUMAN_WORKER:
+            return Figure(0.0, "a person answers")
         if self.child is not None:
             return self.child.expected_cost
         return Figure(None, "a worker's own model calls are known from past runs only")
@@ -96,8 +107,11 @@ class StepCost:
         return Figure(cost, f"{calls} of {tier}, {sizes}, {model.priced_by}")
 
     def _past_cost(self, past: StepHistory, model: ModelFacts | None) -> Figure | None:
-        """From past runs: their tokens at today's prices, for a worker what its calls cost then."""
-        cost = model.cost(past.input_tokens, past.output_tokens) if model is not None else past.cost_usd or 0.0
+        """From past runs: their tokens at today's prices; what they cost then, if not all are of the step's model."""
+        if self.judging.judges:
+            model, cost = None, past.cost_usd
+        else:
+            cost = model.cost(past.input_tokens, past.output_tokens) if model is not None else past.cost_usd or 0.0
         if cost is None or (model is not None and not past.output_tokens):
             return None
         what = "tokens of {} at today's prices" if model is not None else "mean of {}"
@@ -122,6 +136,10 @@ class StepCost:
             sources |= dict.fromkeys(call.source for call in calls if call.value or call.more)
         if not self._has_price():
             return Figure(None, "a worker's own model calls have no limit here")
+        judging = self.judging.worst()
+        if judging.value is None:
+            return judging
+        total = total.plus(judging.times(self.ladder.rounds * self.ladder.tries, ""))
         return self._all_items(total.times(self.iterations, self._worst_source(list(sources))))
 
     def _has_price(self) -> bool:
@@ -130,6 +148,9 @@ class StepCost:
         return bool(workers & {AGENT_WORKER, RUN_WORKER}) or workers == {HUMAN_WORKER}
 
     def _worst_source(self, sources: list[str]) -> str:
+        if self.judging.votes:
+            sources = [*sources, f"{self.judging.votes * self.ladder.rounds * self.ladder.tries} votes"]
+            return ", ".join([*sources, at_most(self.spec)] if self.ladder.work or self.child else sources)
         if self.child is not None:
             return ", ".join([*sources, at_most(self.spec)])
         return at_most(self.spec) if self.ladder.work else "a person answers"
@@ -179,7 +200,10 @@ class StepCost:
         return f"no limit: the prompt reads {reads}, and there is no price_cap_usd"
 
     def troubles(self) -> list[str]:
-        """Price caps that refuse every first call; a model that cannot call the tools."""
+        """Price caps that refuse every first call, or every vote; a model that cannot call the tools."""
+        return [*self._own_troubles(), *self.judging.troubles()]
+
+    def _own_troubles(self) -> list[str]:
         known, cap = self.facts.model(self.spec.model), self.spec.price_cap_usd
         if self.spec.worker != AGENT_WORKER or known is None:
             return []

@@ -57,6 +57,12 @@ class StepDraft:
     when: Node | None = None
 
     @property
+    def with_keys(self) -> frozenset[str]:
+        """The fields of the input in any iteration."""
+        given = self.with_node.entries.keys() if self.with_node else frozenset()
+        return self.later_keys | given
+
+    @property
     def later_keys(self) -> frozenset[str]:
         """The fields of the input that are there from the second iteration on only."""
         given = self.with_node.entries.keys() if self.with_node else frozenset()

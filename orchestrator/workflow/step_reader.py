@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orchestrator.domain.worker import HUMAN_WORKER
 from orchestrator.workflow.fields import NOT_YET, Fields, as_mapping, as_text
 from orchestrator.workflow.foreach_reader import read_foreach
@@ -119,7 +121,8 @@ def _plain(step: StepReading) -> None:
     step.keep("description", step.fields.text("description"))
     step.keep("priority", step.fields.integer("priority"))
     if (node := step.fields.node("validate")) is not None:
-        step.values["validators"] = read_validators(step.reading, step.uses, node, step.scope)
+        scope = replace(step.scope, with_keys=step.draft.with_keys)
+        step.values["validators"] = read_validators(step.reading, step.uses, node, scope)
     if (node := step.fields.node("needs")) is not None:
         step.draft.needs = read_needs(step.problems, node)
     if (node := step.fields.node("when")) is not None:

@@ -13,7 +13,7 @@ from orchestrator.workflow.ladder import Target, ladder_of, one_iteration, tries
 
 if TYPE_CHECKING:
     from orchestrator.workflow.child_run import ChildRun
-    from orchestrator.workflow.model import StepSpec
+    from orchestrator.workflow.model import StepSpec, ValidatorSpec
 
 NO_HISTORY = "no past run tells"
 WAITS = "waits for a person"
@@ -126,16 +126,25 @@ class StepTime:
         return Figure(known[1].timeout, "the model's timeout")
 
     def _judging(self) -> Figure:
-        """The slowest validator of one round; they run side by side."""
-        slowest = 0.0
+        """The slowest validator of one round, and then the slowest judge; those of a kind run side by side."""
+        slowest = {True: 0.0, False: 0.0}
         for validator in self.spec.validators:
             if validator.worker is None:
                 continue
-            limit = validator.timeout if validator.timeout is not None else self.facts.timeouts.get(validator.worker)
+            limit = self._patience(validator)
             if limit is None:
                 return Figure(None, f"{validator.worker} has no timeout")
-            slowest = max(slowest, limit * tries_of(self.spec.retry) + waits_of(self.spec.retry))
-        return Figure(slowest, "validators")
+            is_judge = validator.judge is not None
+            once = limit * tries_of(self.spec.retry) + waits_of(self.spec.retry)
+            slowest[is_judge] = max(slowest[is_judge], once)
+        return Figure(sum(slowest.values()), "validators")
+
+    def _patience(self, validator: ValidatorSpec) -> float | None:
+        """What a validator may take for one output; the votes of a judge are asked for side by side."""
+        if validator.timeout is not None or validator.judge is None:
+            return validator.timeout or self.facts.timeouts.get(validator.worker or "")
+        known = self.facts.model(validator.judge.model)
+        return None if known is None else known[1].timeout
 
 
 def _count(count: int, noun: str) -> str:

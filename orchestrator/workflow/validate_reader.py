@@ -1,4 +1,4 @@
-"""Reads `validate`: the assertions and validators that judge an output, written out or called by their name."""
+"""Reads `validate`: the assertions, validators and models that judge an output, written out or called by their name."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from dataclasses import replace
 
 from orchestrator.domain.worker import VALIDATOR_POOL, WorkerKind
 from orchestrator.workflow.fields import Fields, as_items, as_mapping
-from orchestrator.workflow.language import CHECK, STEP_CHECK
+from orchestrator.workflow.judge_reader import read_judge
+from orchestrator.workflow.language import CHECK, CHECKERS, STEP_CHECK
 from orchestrator.workflow.model import ValidatorSpec
 from orchestrator.workflow.reading import Reading
 from orchestrator.workflow.suggestions import suggest
 from orchestrator.workflow.uses import Scope, Uses
 from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar
-
-LATER = ("judge",)
 
 
 def read_validators(reading: Reading, uses: Uses, node: Node, scope: Scope) -> tuple[ValidatorSpec, ...]:
@@ -32,17 +31,19 @@ def read_validators(reading: Reading, uses: Uses, node: Node, scope: Scope) -> t
 
 def read_definition(reading: Reading, uses: Uses, body: Mapping, name: str, scope: Scope) -> ValidatorSpec | None:
     """One entry of the workflow's own `validators`, or of a file that it uses."""
-    fields = Fields(reading.problems, body, f"validator '{name}'", known=CHECK, later=LATER)
+    fields = Fields(reading.problems, body, f"validator '{name}'", known=CHECK)
     return _validator(reading, uses, fields, name, scope)
 
 
 def _entry(reading: Reading, uses: Uses, item: Node, scope: Scope) -> ValidatorSpec | None:
     if isinstance(item, Scalar) and isinstance(item.value, str):
         return _named(reading, uses, item, scope)
-    mapping = as_mapping(reading.problems, item, "an entry of 'validate'", "write {expr: …} or {worker: name}")
+    mapping = as_mapping(
+        reading.problems, item, "an entry of 'validate'", "write {expr: …}, {worker: name} or {judge: …}"
+    )
     if mapping is None:
         return None
-    fields = Fields(reading.problems, mapping, "'validate'", known=STEP_CHECK, later=LATER)
+    fields = Fields(reading.problems, mapping, "'validate'", known=STEP_CHECK)
     name = fields.text("name")
     if name == "output schema":
         reading.problems.at(mapping.entries["name"], "'output schema' is the name of the check of 'output' itself")
@@ -66,18 +67,20 @@ def _named(reading: Reading, uses: Uses, item: Scalar, scope: Scope) -> Validato
 
 
 def _validator(reading: Reading, uses: Uses, fields: Fields, name: str | None, scope: Scope) -> ValidatorSpec | None:
-    expr, worker = fields.node("expr"), fields.node("worker")
-    if expr is not None and worker is None:
-        return _assertion(fields, uses, expr, name, scope)
-    if worker is not None and expr is None:
-        return _worker(reading, fields, worker, name)
-    if "judge" not in fields:
-        reading.problems.at(fields.mapping, "a validator needs either 'expr' or 'worker'")
-    return None
+    given = {key: node for key in CHECKERS if (node := fields.node(key)) is not None}
+    if len(given) != 1:
+        reading.problems.at(fields.mapping, "a validator needs either 'expr', 'worker' or 'judge'")
+        return None
+    [(key, node)] = given.items()
+    if key == "expr":
+        return _assertion(fields, uses, node, name, scope)
+    if key == "worker":
+        return _worker(reading, fields, node, name)
+    return read_judge(reading, uses, fields, name=name, scope=scope)
 
 
 def _assertion(fields: Fields, uses: Uses, node: Node, name: str | None, scope: Scope) -> ValidatorSpec | None:
-    fields.forbid(("timeout",), "goes with 'worker' only")
+    fields.forbid(("timeout",), "goes with 'worker' and 'judge' only")
     expr = uses.condition(node, scope.plus("output", "input"), "'expr'")
     message = fields.text("message") or ""
     return None if expr is None else ValidatorSpec(name=name or expr[:80], expr=expr, message=message)

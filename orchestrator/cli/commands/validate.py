@@ -70,7 +70,9 @@ async def _pinned(
 
 
 def _print_sound(graph: str, workflow: Workflow) -> None:
-    pools = sorted(filter(None, {step.pool for step in workflow.all_steps.values()}))
+    from orchestrator.workflow.ladder import attempts_by_pool
+
+    pools = sorted({pool for step in workflow.all_steps.values() for pool in attempts_by_pool(step)})
     named = f" ({', '.join(pools)})" if pools else ""
     typer.secho("ok", fg="green", nl=False)
     typer.echo(

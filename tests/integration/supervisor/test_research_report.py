@@ -54,6 +54,7 @@ class Desk:
 
     drafts: list[dict[str, Any]]
     scores: list[float]
+    faithful: list[float] = field(default_factory=list)
     published_before: bool = False
     keys: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
@@ -66,6 +67,9 @@ class Desk:
             return answer_json({"questions": ["price of tea", "fail", "history of tea"]})
         if "Write a report" in request.text:
             return answer_json(self.drafts.pop(0))
+        if request.text.startswith("You judge the output"):
+            score = self.faithful.pop(0) if self.faithful else 1.0
+            return answer_json({"reasons": ["ask the hits"], "quotes": [], "abstain": False, "score": score})
         assert "Check every claim" in request.text
         score = self.scores.pop(0)
         return answer_json({"score": score, "fixed": f"{request.messages[-1]['content'].split()[-1]}+"})
@@ -171,6 +175,20 @@ async def test_a_hard_run_is_revised_escalated_repeated_approved_and_counted(dat
     assert [row.status for row in attempts["publish"]] == ["failed"]
     assert [verdict.passed for verdict in trace.verdicts if verdict.validator == "links"].count(False) == 3
     assert desk.told == ["succeeded"]
+
+
+async def test_a_report_that_the_large_model_finds_unfaithful_is_written_again(database_url, tmp_path):
+    async with opened(database_url, tmp_path, Desk([FEW, GOOD, GOOD], [0.97], faithful=[0.5, 0.9])) as desk:
+        handle = await desk.app.submit(GRAPH, {"topic": "tea"})
+        result = await handle.result(timeout=60)
+        trace = await handle.trace()
+    assert (result.status, desk.drafts) == ("succeeded", [])
+    said = [(row.passed, row.score) for row in trace.verdicts if row.validator == "faithful"]
+    assert said == [(False, 0.5), (True, 0.9)], "not asked about a draft with too few citations"
+    judges = [row for row in trace.attempts if row.worker == "orchestrator.judge"]
+    assert {(row.pool, row.options["model"], row.options["price_cap_usd"]) for row in judges} == {
+        ("judges", "large", 0.6)
+    }
 
 
 async def test_a_rejected_report_is_not_published(database_url, tmp_path):

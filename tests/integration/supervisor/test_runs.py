@@ -399,3 +399,11 @@ async def test_a_run_whose_owner_never_heard_that_it_owns_it_is_driven(database_
     async with opened(database_url, tmp_path) as scene:
         result, trace = await scene.run("  s: {kind: worker, worker: t.say, with: {text: once}}")
         assert (result.status, scene.calls["once"], trace.run.epoch) == ("succeeded", 1, 2)
+
+
+async def test_inputs_that_are_too_large_are_refused_with_both_sizes(database_url, tmp_path):
+    async with opened(database_url, tmp_path) as scene:
+        workflow = flow("  a: {kind: worker, worker: t.say, with: {text: x}}", "inputs: {text: {type: string}}")
+        with pytest.raises(InputsInvalid, match=r"have 10,000,011 bytes; the limit is 10,000,000"):
+            await scene.app.submit(workflow, {"text": "x" * 10_000_000})
+        await scene.app.submit(workflow, {"text": "x" * 9_999_989})

@@ -136,6 +136,10 @@ def test_a_run_below_runs_and_a_paused_run_is_paused() -> None:
         ),
         (said(kinds.VERDICT, "read", 0, validator="short", passed=True), "read[0] verdict short: passed"),
         (
+            said(kinds.VERDICT, "read", validator="good", passed=True, score=0.9),
+            "read verdict good: passed (score 0.9)",
+        ),
+        (
             said(kinds.VERDICT, "read", 0, validator="short", passed=False, message="too long"),
             "read[0] verdict short: rejected: too long",
         ),

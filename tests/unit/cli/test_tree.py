@@ -194,3 +194,10 @@ def test_the_run_of_a_step_stands_below_its_attempt() -> None:
     assert (step.children[0].status, step.children[0].start) == ("running", START)
     (trouble,) = tree.troubles()
     assert (trouble.step, trouble.where) == ("review", "review → check attempt 1")
+
+
+def test_a_verdict_that_passed_though_most_votes_abstained_says_so() -> None:
+    tried = attempt_row("extract")
+    said = verdict_row(tried.id, "faithful", "2 of 3 votes abstain", passed=True, evidence={"label": "inconclusive"})
+    root = TraceTree(trace_of(steps=[step_row("extract")], attempts=[tried], verdicts=[said])).root()
+    assert "verdict faithful: 2 of 3 votes abstain" in labels(root)

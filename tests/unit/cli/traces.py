@@ -109,8 +109,10 @@ def attempt_row(step: str, number: int = 1, item: int = NO_ITEM, validator: str 
     return AttemptRow(**(fields | changes))
 
 
-def verdict_row(attempt: AttemptId, validator: str, message: str = "", *, passed: bool) -> VerdictRow:
-    return VerdictRow(attempt, validator, RUN, "default", passed, None, message, None, START + 3)
+def verdict_row(
+    attempt: AttemptId, validator: str, message: str = "", *, passed: bool, evidence: object = None
+) -> VerdictRow:
+    return VerdictRow(attempt, validator, RUN, "default", passed, None, message, evidence, START + 3)
 
 
 def span_row(attempt: AttemptRow, name: str, *, parent: str | None, number: int, **changes: object) -> SpanRow:

@@ -187,3 +187,34 @@ def test_a_validator_that_cannot_judge_asks_on_error():
     rule = ErrorRule(RuleKind.CONTINUE, output="checked by hand")
     judged = on_judge_failure(item, "links", ErrorInfo("boom", "error", "broken"), RETRY, first_rule(rule))
     assert (judged.phase, judged.output) == (Phase.SUCCEEDED, Payload.of("checked by hand").ref)
+
+
+def test_the_later_judges_are_asked_once_all_of_the_first_have_passed():
+    item = on_output(sent(), OUTPUT, [YES], ("links", "tone"), (), later=("faithful", "kind"))
+    assert [judge.name for judge in item.judges_due] == ["links", "tone"]
+    for name in ("links", "tone"):
+        item = on_judge_sent(item, name, attempt())
+    item = on_verdict(item, Verdict(True, "", "tone"), ())
+    assert not item.wants_dispatch, "links has not answered"
+    item = on_verdict(item, Verdict(True, "", "links"), ())
+    assert item.phase is Phase.VALIDATING
+    assert [judge.name for judge in item.judges_due] == ["faithful", "kind"]
+    for name in ("faithful", "kind"):
+        item = on_judge_sent(item, name, attempt())
+        assert item.phase is Phase.VALIDATING
+    item = on_verdict(item, Verdict(True, "", "kind"), ())
+    item = on_verdict(item, Verdict(True, "", "faithful"), ())
+    assert (item.phase, item.judges) == (Phase.SUCCEEDED, ())
+
+
+def test_the_later_judges_are_not_asked_about_what_was_refused():
+    item = on_output(sent(), OUTPUT, (), ("links",), (), later=("faithful",))
+    item = on_verdict(item, Verdict(False, "dead link", "links"), [REVISE_TWICE])
+    assert (item.phase, item.judges, item.feedback) == (Phase.READY, (), ("links: dead link",))
+
+
+def test_without_others_the_later_judges_are_asked_at_once_and_a_retry_is_due_again():
+    item = on_output(sent(), OUTPUT, (), (), (), later=("faithful",))
+    item = on_judge_sent(item, "faithful", attempt())
+    item = on_judge_failure(item, "faithful", ErrorInfo("gone", "connection", "no"), RETRY, no_rule)
+    assert [(judge.name, judge.tries) for judge in item.judges_due] == [("faithful", 1)]

@@ -244,3 +244,10 @@ async def test_other_peoples_environment_names_change_nothing(trace, monkeypatch
     monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1")
     rows = await trace(lambda tracing: tracing.record_chat(call()))
     assert len(rows["chat gpt-x"].attributes) > 5
+
+
+def test_a_verdict_without_a_majority_is_labelled_inconclusive_whether_it_passes_or_not():
+    for passed in (True, False):
+        event = verdict_event(Verdict(passed, "most abstain", "faithful", 0.5, {"label": "inconclusive"}), 1.0)
+        assert event.attributes[names.EVALUATION_LABEL] == "inconclusive"
+    assert verdict_event(Verdict(True, evidence={"label": "fail"}), 1.0).attributes[names.EVALUATION_LABEL] == "pass"

@@ -40,6 +40,13 @@ def test_the_child_run_that_repeats(workflow):
     assert list(workflow.callees[0].outputs) == ["score", "fixed"]
 
 
+def test_the_judge(workflow):
+    (judge,) = workflow.steps["write"].judges
+    assert (judge.model, judge.price_cap_usd, judge.min_score, judge.votes) == ("large", 0.6, 0.8, 1)
+    assert "${{ with.hits }}" in judge.rubric
+    assert [validator.pool for validator in workflow.steps["write"].validators] == [None, "default", "judges"]
+
+
 def test_the_people(workflow):
     approve = workflow.steps["approve"]
     assert approve.expires == ExpiresSpec(after=172_800.0)

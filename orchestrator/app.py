@@ -232,7 +232,14 @@ class Orchestrator:
     async def serve_supervisor(self, stop: asyncio.Event) -> list[RunId]:
         """Host runs until `stop` is set; gives those that were handed back unfinished."""
         parts = self._parts
-        supervisor = Supervisor(parts.database, parts.listener, parts.notifier, self.settings.supervisor, parts.tracing)
+        supervisor = Supervisor(
+            parts.database,
+            parts.listener,
+            parts.notifier,
+            self.settings.supervisor,
+            parts.tracing,
+            metrics=parts.metrics,
+        )
         return await supervisor.run(stop)
 
     async def serve_workers(
@@ -267,6 +274,7 @@ class Orchestrator:
             environ=parts.environ,
             on_stuck=on_stuck,
             sharing=self.settings.sharing,
+            metrics=parts.metrics,
         )
         return await runtime.run(stop)
 

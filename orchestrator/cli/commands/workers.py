@@ -70,6 +70,8 @@ def card_json(card: WorkerCard) -> dict[str, object]:
         "pool": card.pool,
         "description": card.description,
         "concurrency": card.concurrency,
+        "max_running": card.max_running,
+        "rate": card.rate,
         "timeout": card.timeout,
         "process": card.process,
         "input_schema": card.input_schema,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from tests.benchmarks import durable_steps, enqueue_to_start, growth, makespan, residents, saver, takeover
+from tests.benchmarks import durable_steps, enqueue_to_start, fairness, growth, makespan, residents, saver, takeover
 from tests.benchmarks.measure import Figure
 from tests.benchmarks.stage import Stage
 
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Measure] = {
     "durable_steps": durable_steps.measure,
     "saver": saver.measure,
     "enqueue_to_start": enqueue_to_start.measure,
+    "fairness": fairness.measure,
     "growth": growth.measure,
     "residents": residents.measure,
     "takeover": takeover.measure,

@@ -121,7 +121,7 @@ async def test_room_that_another_process_leaves_is_used_at_once(scene: Scene, da
     monkeypatch.setattr(room, "AT_THE_LATEST", 60.0)
     backlog = Backlog(database)
     sharing = SharingSettings.model_validate({"pools": {POOL: {"max_running": 1}}})
-    async with serving(scene, registry=Registry([sleep]), sharing=sharing) as first:
+    async with serving(scene, concurrency=1, registry=Registry([sleep]), sharing=sharing) as first:
         held = await scene.order("r.sleep", {"seconds": 1.0}, step="held")
         await scene.started(held)
         async with serving(scene, registry=Registry([echo]), sharing=sharing) as second:

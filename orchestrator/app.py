@@ -234,7 +234,14 @@ class Orchestrator:
         from orchestrator.supervisor import Supervisor  # brings LangGraph, which a worker process does without
 
         parts = self._parts
-        supervisor = Supervisor(parts.database, parts.listener, parts.notifier, self.settings.supervisor, parts.tracing)
+        supervisor = Supervisor(
+            parts.database,
+            parts.listener,
+            parts.notifier,
+            self.settings.supervisor,
+            parts.tracing,
+            metrics=parts.metrics,
+        )
         return await supervisor.run(stop)
 
     async def serve_workers(
@@ -272,6 +279,7 @@ class Orchestrator:
             on_stuck=on_stuck,
             dead_after=self.settings.supervisor.worker_dead_after,
             sharing=self.settings.sharing,
+            metrics=parts.metrics,
         )
         return await runtime.run(stop)
 

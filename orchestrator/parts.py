@@ -13,7 +13,7 @@ from orchestrator.queue import Listener, Notifier
 from orchestrator.settings import Settings
 from orchestrator.store import Database, EmbeddedPostgres
 from orchestrator.store.spans import SpanStore
-from orchestrator.telemetry import Redactor, Tracing
+from orchestrator.telemetry import Metrics, Redactor, Tracing
 from orchestrator.worker import Registry
 
 
@@ -27,6 +27,7 @@ class Parts:
     listener: Listener
     notifier: Notifier
     tracing: Tracing
+    metrics: Metrics
     models: Models
     redactor: Redactor
     environ: Mapping[str, str]
@@ -54,8 +55,10 @@ async def join(
     tracing = Tracing(settings.telemetry, sink=SpanStore(database), redactor=redactor)
     await tracing.start()
     stack.push_async_callback(tracing.aclose)
+    metrics = Metrics(settings.telemetry)
+    stack.push_async_callback(metrics.aclose)
     models = Models(settings.models, state_dir=settings.state_dir, tracing=tracing, environ=environ)
     stack.push_async_callback(models.aclose)
     client = Client(database, listener)
     await client.start()
-    return Parts(settings, registry, database, listener, notifier, tracing, models, redactor, environ, client)
+    return Parts(settings, registry, database, listener, notifier, tracing, metrics, models, redactor, environ, client)

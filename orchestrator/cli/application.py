@@ -16,6 +16,7 @@ from orchestrator.cli.commands import (
     initialise,
     models,
     plan,
+    pools,
     run,
     runs,
     serve,
@@ -39,6 +40,7 @@ application.command("init")(initialise.init)
 application.command("run")(run.run)
 application.command("validate")(validate.validate)
 application.command("plan")(plan.plan)
+application.command("pools")(pools.pools)
 application.command("trace")(trace.trace)
 application.command("up")(up.up)
 application.command("supervisor")(serve.supervisor)

@@ -152,7 +152,7 @@ def children_table(children: Sequence[RunRow]) -> Table:
 
 def workers_table(cards: Sequence[WorkerCard]) -> Table:
     """One row a worker, validator or tool, by pool and name."""
-    table = plain_table(("name", "kind", "pool", "what it does"), ("at once", "timeout"))
+    table = plain_table(("name", "kind", "pool", "what it does"), ("at once", "in all", "rate", "timeout"))
     for card in sorted(cards, key=lambda card: (card.pool, card.name)):
         table.add_row(
             card.name,
@@ -160,6 +160,8 @@ def workers_table(cards: Sequence[WorkerCard]) -> Table:
             card.pool or NOTHING,
             Text(first_line(card.description, 100), style="dim"),
             NOTHING if card.concurrency is None else str(card.concurrency),
+            NOTHING if card.max_running is None else str(card.max_running),
+            card.rate or NOTHING,
             duration_text(card.timeout),
         )
     return table

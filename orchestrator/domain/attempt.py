@@ -55,7 +55,10 @@ class AttemptOrder:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedAttempt:
-    """An attempt that this process holds: `token` fences its outcome, `lease_until` (Unix seconds) ends its hold."""
+    """An attempt that this process holds: `token` fences its outcome, `lease_until` (Unix seconds) ends its hold.
+
+    `due_at` is when it might have been claimed, which is later than `queued_at` after a backoff.
+    """
 
     order: AttemptOrder
     token: int
@@ -65,3 +68,4 @@ class ClaimedAttempt:
     queued_at: float
     claimed_at: float
     last_heartbeat: Any = None
+    due_at: float = 0.0

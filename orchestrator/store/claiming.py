@@ -208,6 +208,7 @@ def _claimed(record: Record) -> ClaimedAttempt:
         queued_at=record["queued_at"].timestamp(),
         claimed_at=record["claimed_at"].timestamp(),
         last_heartbeat=from_jsonb(record["last_heartbeat"]),
+        due_at=record["not_before"].timestamp(),
     )
 
 

@@ -28,6 +28,9 @@ SERVER_SETTINGS: Final = {
     "search_path": "orchestrator, public",
     # Our statements are small and many: compiling one takes longer than running it.
     "jit": "off",
+    # What is looked up lies in memory or on an SSD. With the default of 4 a plan that is made while a table is small,
+    # and kept, reads all of it.
+    "random_page_cost": "1.1",
     # A process that is frozen in the middle of a transaction keeps its locks, on runs that others are to take over too.
     # Shorter than the time after which a supervisor counts as dead.
     "idle_in_transaction_session_timeout": "4s",

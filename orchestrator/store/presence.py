@@ -26,6 +26,7 @@ class Presence:
         database: where it works.
         kind: `supervisor` or `worker`.
         pools: the pools that it serves.
+        slots: attempts that it runs at once.
         every: seconds between two heartbeats.
         on_buried: awaited when others declared this process dead, once it has a new id and before it registers
             again: nothing that it held under the old one is its own any more.
@@ -42,6 +43,7 @@ class Presence:
         kind: str,
         pools: Collection[str] = (),
         *,
+        slots: int = 0,
         every: float,
         on_buried: Callable[[], Awaitable[None]],
     ) -> None:
@@ -49,6 +51,7 @@ class Presence:
         self._database = database
         self._kind = kind
         self._pools = pools
+        self._slots = slots
         self._every = every
         self._on_buried = on_buried
         self.heard_at = time.monotonic()
@@ -56,7 +59,7 @@ class Presence:
         self._beating: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        await register(self._database, self.id, self._kind, self._pools)
+        await register(self._database, self.id, self._kind, self._pools, self._slots)
         self._beating = asyncio.create_task(self._beat(), name=f"heartbeat of the {self._kind}")
         return self
 
@@ -82,7 +85,7 @@ class Presence:
                     logger.warning("this %s was silent for so long that it was declared dead", self._kind)
                     self.id = new_process_id()
                     await self._on_buried()
-                    await register(self._database, self.id, self._kind, self._pools)
+                    await register(self._database, self.id, self._kind, self._pools, self._slots)
                 self.heard_at = sent
             except OrchestratorError as problem:
                 logger.warning("no heartbeat, next try in %g s: %s", self._every, problem.message)

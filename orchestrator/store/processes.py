@@ -27,9 +27,12 @@ class ProcessRow:
     pools: list[str]
     started_at: float
     heartbeat_at: float
+    slots: int
 
 
-async def register(database: Database, process_id: ProcessId, kind: str, pools: Collection[str] = ()) -> None:
+async def register(
+    database: Database, process_id: ProcessId, kind: str, pools: Collection[str] = (), slots: int = 0
+) -> None:
     """Enter this process, alive from now on.
 
     Args:
@@ -37,9 +40,10 @@ async def register(database: Database, process_id: ProcessId, kind: str, pools: 
         process_id: a new one; it is never used again after the process was declared dead.
         kind: `supervisor`, `worker` …
         pools: the pools that it serves.
+        slots: attempts that it runs at once, in all of them.
     """
     await database.execute(
-        query("register_process"), process_id, kind, socket.gethostname(), os.getpid(), sorted(pools)
+        query("register_process"), process_id, kind, socket.gethostname(), os.getpid(), sorted(pools), slots
     )
 
 

@@ -23,7 +23,7 @@ from orchestrator.store.presence import Presence
 from orchestrator.supervisor.residents import Residents
 from orchestrator.supervisor.signals import Signals
 from orchestrator.supervisor.sweeper import Sweeper
-from orchestrator.telemetry import Tracing
+from orchestrator.telemetry import Metrics, Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ class Supervisor:
         notifier: this process's coalesced notifications.
         settings: times and limits.
         tracing: where spans go, None for nowhere.
+        metrics: gets the depth of the pools.
     """
 
     def __init__(
@@ -49,6 +50,8 @@ class Supervisor:
         notifier: Notifier,
         settings: SupervisorSettings,
         tracing: Tracing | None = None,
+        *,
+        metrics: Metrics | None = None,
     ) -> None:
         self._database = database
         self._listener = listener
@@ -56,7 +59,7 @@ class Supervisor:
         self._channel = ""
         signals = Signals(notifier)
         self._residents = Residents(database, signals, settings, tracing)
-        self._sweeper = Sweeper(database, signals, notifier, settings)
+        self._sweeper = Sweeper(database, signals, notifier, settings, metrics=metrics)
         self._presence = Presence(database, "supervisor", every=settings.heartbeat, on_buried=self._start_afresh)
 
     async def run(self, stop: asyncio.Event) -> list[RunId]:

@@ -9,8 +9,10 @@ from orchestrator.domain.identity import RunId
 from orchestrator.queue import Notifier, Permit, enqueue_permits, enqueue_run_jobs, prune, waiting_permits
 from orchestrator.settings import SupervisorSettings
 from orchestrator.store import Database, attempts, inbox, processes, runs
+from orchestrator.store.claiming import forget_rates
 from orchestrator.store.retention import BLOBS, Removed, sweep_blobs
 from orchestrator.supervisor.signals import Signals
+from orchestrator.telemetry import Metrics
 
 BATCH = 500
 """Rows that one sweep mends of each kind; the next one goes on."""
@@ -35,12 +37,15 @@ class Sweeper:
         notifier: Notifier,
         settings: SupervisorSettings,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        metrics: Metrics | None = None,
     ) -> None:
         self._database = database
         self._signals = signals
         self._notifier = notifier
         self._settings = settings
         self._clock = clock
+        self._metrics = metrics
         self._lacking: frozenset[str] = frozenset()
         self._swept_at = self._clock()
         self._judge_from = 0.0
@@ -62,10 +67,11 @@ class Sweeper:
         return unread
 
     async def _clear_away(self) -> None:
-        """Delete old rows of the queue's log, and some values that nothing refers to; the next sweep goes on there."""
+        """Delete what is old in the queue's log, unused rates, and some unused values; the next sweep goes on there."""
         removed = Removed()
         await prune(self._database.pool, older_than=PRUNE_EVERY)
         await sweep_blobs(self._database, removed, most=BLOBS)
+        await forget_rates(self._database)
         self._prune_at = self._clock() + (0.0 if removed.rows["blobs"] >= BLOBS else PRUNE_EVERY)
 
     def _may_judge(self) -> bool:
@@ -99,6 +105,8 @@ class Sweeper:
         notification was lost: idle consumers sleep long.
         """
         queued = await attempts.missing_permits(self._database)
+        if self._metrics is not None:
+            self._metrics.depths(queued)
         if not queued:
             self._lacking = frozenset()
             return

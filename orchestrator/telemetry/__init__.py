@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from orchestrator.telemetry.attributes import step_attributes as step_attributes
     from orchestrator.telemetry.attributes import verdict_event as verdict_event
     from orchestrator.telemetry.buffer import SpanSink as SpanSink
+    from orchestrator.telemetry.metrics import Metrics as Metrics
     from orchestrator.telemetry.redaction import Redactor as Redactor
     from orchestrator.telemetry.tracing import Tracing as Tracing
 
 _MODULES = {
+    "Metrics": "metrics",
     "Redactor": "redaction",
     "SpanSink": "buffer",
     "Tracing": "tracing",
@@ -25,7 +27,7 @@ _MODULES = {
     "verdict_event": "attributes",
 }
 
-__all__ = ["Redactor", "SpanSink", "Tracing", "run_attributes", "step_attributes", "verdict_event"]
+__all__ = ["Metrics", "Redactor", "SpanSink", "Tracing", "run_attributes", "step_attributes", "verdict_event"]
 
 
 def __getattr__(name: str) -> Any:

@@ -29,11 +29,13 @@ class Quiet(logging.Filter):
 
     Args:
         endpoint: named in the line.
+        what: does not get there.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, what: str = "spans") -> None:
         super().__init__()
         self._endpoint = endpoint
+        self._what = what
         self._next = 0.0
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -42,7 +44,7 @@ class Quiet(logging.Filter):
         if record.levelno < logging.WARNING or now < self._next:
             return False
         self._next = now + QUIET_FOR
-        record.msg = f"spans are not reaching {self._endpoint}: {record.getMessage()}"
+        record.msg = f"{self._what} are not reaching {self._endpoint}: {record.getMessage()}"
         record.args = None
         record.exc_info = None
         return True

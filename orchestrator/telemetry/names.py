@@ -1,4 +1,4 @@
-"""Every name that spans use: OpenTelemetry's GenAI conventions, OpenInference's, and our own.
+"""Every name that spans and metrics use: OpenTelemetry's GenAI conventions, OpenInference's, and our own.
 
 Sources: the GenAI semantic conventions of OpenTelemetry 1.38 and the OpenInference specification.
 """
@@ -72,6 +72,7 @@ ATTEMPT_NUMBER: Final = "orchestrator.attempt.number"
 ATTEMPT_ITEM: Final = "orchestrator.attempt.item"
 ATTEMPT_PURPOSE: Final = "orchestrator.attempt.purpose"
 ATTEMPT_OUTCOME: Final = "orchestrator.attempt.outcome"
+QUEUE_DEPTH: Final = "orchestrator.queue.depth"
 QUEUE_WAIT: Final = "orchestrator.queue.wait"
 WORKER: Final = "orchestrator.worker"
 POOL: Final = "orchestrator.pool"

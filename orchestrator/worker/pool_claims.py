@@ -28,8 +28,8 @@ LOOKING = 0.02
 class PoolClaims:
     """Claims attempts of one pool for one process, fairly between tenants.
 
-    What waits is looked at beside the claims, so that a claim is one statement; only one that got less than it asked
-    for looks, and asks again.
+    What waits is looked at beside the claims, so that a claim is one statement. One that got less than it asked for
+    looks, and asks again; one for many looks first, should the last look be old.
 
     Args:
         database: where the attempts are.
@@ -63,7 +63,9 @@ class PoolClaims:
         closed: set[Gate] = set()
         waits: list[float] = []
         short: frozenset[str] = frozenset()
-        looked = False
+        looked = most > 1 and self._stale
+        if looked:
+            await self._look()
         while len(taken) < most:
             turns = self._account.plan(most - len(taken), without=self._short | short)
             if not turns and looked:
@@ -80,7 +82,7 @@ class PoolClaims:
             waits += [] if found.wait is None else [found.wait]
             short |= found.short
         self._short |= short
-        if not looked and time.monotonic() > self._good_until and self._looking is None:
+        if self._stale and self._looking is None:
             self._looking = asyncio.create_task(self._look_beside(), name=f"look at {self._pool}")
         return Claimed(taken, short, frozenset(closed), min(waits, default=None))
 
@@ -98,6 +100,10 @@ class PoolClaims:
         if gates:
             return await claim_through(self._database, claimant, turns, gates)
         return await claim(self._database, claimant, turns)
+
+    @property
+    def _stale(self) -> bool:
+        return time.monotonic() > self._good_until
 
     async def _look(self) -> None:
         begun = time.monotonic()

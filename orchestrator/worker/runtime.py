@@ -23,7 +23,7 @@ from orchestrator.store.claiming import Claimed
 from orchestrator.store.database import Database
 from orchestrator.store.events import append_events
 from orchestrator.store.presence import Presence
-from orchestrator.telemetry import Redactor, Tracing
+from orchestrator.telemetry import Metrics, Redactor, Tracing
 from orchestrator.worker.attempt_runner import AttemptRunner
 from orchestrator.worker.claims import Claims
 from orchestrator.worker.execution import Execution, StopReason
@@ -67,6 +67,7 @@ class WorkerRuntime:
             nothing else should exit at once. Without it such code is waited for: `AttemptRunner` says how long.
         dead_after: seconds of silence after which supervisors take this process for dead.
         sharing: shares and limits of tenants, and limits of pools.
+        metrics: gets how long attempts waited.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class WorkerRuntime:
         on_stuck: Callable[[str], None] | None = None,
         dead_after: float = 4 * HEARTBEAT,
         sharing: SharingSettings | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         sharing = sharing or SharingSettings()
         self._database = database
@@ -97,10 +99,18 @@ class WorkerRuntime:
         self._slots = asyncio.Semaphore(self._concurrency)
         self._serving: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._metrics = metrics
         self._channel = ""
         self._keeper = LeaseKeeper(self._renew, self._lease)
         self._recorder = Recorder(self._append, self._beat)
-        self._member = Presence(database, "worker", self._pools, every=HEARTBEAT, on_buried=self._on_buried)
+        self._member = Presence(
+            database,
+            "worker",
+            self._pools,
+            slots=self._concurrency,
+            every=HEARTBEAT,
+            on_buried=self._on_buried,
+        )
         self._dead_after = dead_after
         self._watchdog = Watchdog(
             lambda: self._keeper.held,
@@ -265,6 +275,9 @@ class WorkerRuntime:
             self._room.missed(pool)
             return None
         self._room.claimed(claimed)
+        if self._metrics is not None:
+            order = claimed.order
+            self._metrics.waited(claimed.claimed_at - claimed.due_at, pool=pool, worker=order.worker)
         if self._keeper.nudges != nudges:  # perhaps for this one, before we held it
             self._keeper.nudge()
         try:

@@ -8,6 +8,7 @@ from typing import Any
 from tests.benchmarks import (
     durable_steps,
     enqueue_to_start,
+    fairness,
     growth,
     idle,
     makespan,
@@ -26,6 +27,7 @@ BENCHMARKS: dict[str, Measure] = {
     "durable_steps": durable_steps.measure,
     "saver": saver.measure,
     "enqueue_to_start": enqueue_to_start.measure,
+    "fairness": fairness.measure,
     "growth": growth.measure,
     "residents": residents.measure,
     "takeover": takeover.measure,

@@ -17,6 +17,7 @@ COMMANDS = {
     "init": set(),
     "models": {"list", "pull"},
     "plan": set(),
+    "pools": set(),
     "run": set(),
     "runs": {"answer", "cancel", "fork", "history", "list", "retry", "show"},
     "supervisor": set(),

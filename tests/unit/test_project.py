@@ -163,6 +163,43 @@ def test_mistakes_in_the_scaling_of_a_pool_name_their_place(folder, text, messag
     assert message in str(caught.value)
 
 
+SHARING = """\
+sharing:
+  default: {max_running: 9}
+  tenants:
+    acme: {weight: 3}
+  pools:
+    research: {max_running: 40}
+"""
+
+
+def test_a_tenant_shares_by_its_own_keys_over_the_default(folder):
+    write(folder / "configs/default.yaml", SHARING)
+    sharing = load_settings(project_of(folder), {"ORCHESTRATOR_SHARING_DEFAULT_WEIGHT": "0.5"}).sharing
+    assert (sharing.of("acme").weight, sharing.of("acme").max_running) == (3.0, 9)
+    assert (sharing.of("other").weight, sharing.of("other").max_running) == (0.5, 9)
+    assert sharing.pools["research"].max_running == 40
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{tenants: {acme: {wieght: 1}}}", "unknown key 'sharing.tenants.acme.wieght' (did you mean 'weight'?)"),
+        (
+            "{tenants: {acme: {weight: 0}}}",
+            "sharing.tenants.acme.weight: Input should be greater than or equal to 0.001",
+        ),
+        ("{pools: {io: {max_running: 0}}}", "sharing.pools.io.max_running: Input should be greater than or equal to 1"),
+    ],
+)
+def test_mistakes_in_sharing_name_their_place(folder, text, message):
+    write(folder / "configs/default.yaml", f"sharing: {text}\n")
+    with pytest.raises(ProjectError) as caught:
+        load_settings(project_of(folder), {})
+    assert message in str(caught.value)
+    assert "default.yaml:1:" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -84,6 +84,8 @@ def worker_json(worker: Worker[..., Any]) -> dict[str, object]:
         "description": card.description,
         "place": worker.place,
         "concurrency": card.concurrency,
+        "max_running": card.max_running,
+        "rate": card.rate,
         "timeout": card.timeout,
         "retry_on": [error.__qualname__ for error in worker.retry_on],
         "process": card.process,

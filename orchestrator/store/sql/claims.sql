@@ -1,15 +1,18 @@
 -- name: claim_attempts
 -- For each tenant $5, first the $7 attempts that have waited longest, then the $6 first in the order of priorities, as far as
 -- nobody else is taking them: walks of the partial indexes `attempts_waited` and `attempts_claim`. Of attempts with a rate of
--- their own only those whose key is in $8. The run is looked up by a scalar subquery, so that no plan can turn a walk into a
--- join with all runs. A heartbeat goes to a retry of the same work, not to a revision or a further iteration, which begin anew.
+-- their own only those whose key is in $8.
+-- Planned once for a connection, perhaps while the tables are empty, and right for long queues all the same: the shares are
+-- hidden from the planner, since it would plan each call for their length; runs and values are looked up one by one, and the
+-- rows that were locked are updated by their place, so that nothing can become a join with a whole table.
+-- A heartbeat goes to a retry of the same work, not to a revision or a further iteration, which begin anew.
 WITH shares AS (
-    SELECT * FROM unnest($5::text[], $6::int[], $7::int[]) AS share (tenant, urgent, longest)
+    SELECT * FROM unnest((SELECT $5::text[]), (SELECT $6::int[]), (SELECT $7::int[])) AS share (tenant, urgent, longest)
 ), longest AS MATERIALIZED (
-    SELECT found.id
+    SELECT found.id, found.place
     FROM shares s
     CROSS JOIN LATERAL (
-        SELECT a.id
+        SELECT a.id, a.ctid AS place
         FROM attempts a
         WHERE a.status = 'queued' AND a.pool = $1 AND a.tenant = s.tenant AND a.worker = ANY ($2) AND a.not_before <= now()
           AND (a.rate_key IS NULL OR a.rate_key = ANY ($8::text[]))
@@ -20,10 +23,10 @@ WITH shares AS (
     ) AS found
     WHERE s.longest > 0
 ), urgent AS MATERIALIZED (
-    SELECT found.id
+    SELECT found.id, found.place
     FROM shares s
     CROSS JOIN LATERAL (
-        SELECT a.id
+        SELECT a.id, a.ctid AS place
         FROM attempts a
         WHERE a.status = 'queued' AND a.pool = $1 AND a.tenant = s.tenant AND a.worker = ANY ($2) AND a.not_before <= now()
           AND (a.rate_key IS NULL OR a.rate_key = ANY ($8::text[]))
@@ -39,8 +42,7 @@ WITH shares AS (
     -- Not now(), which is before the locks of a limited claim were had.
     SET status = 'running', token = a.token + 1, process = $3, claimed_at = statement_timestamp(),
         lease_until = statement_timestamp() + make_interval(secs => $4)
-    FROM (SELECT id FROM longest UNION ALL SELECT id FROM urgent) AS next
-    WHERE a.id = next.id
+    WHERE a.ctid = ANY (ARRAY(SELECT place FROM longest UNION ALL SELECT place FROM urgent))
     RETURNING a.*
 )
 SELECT held.*, b.data AS input_data, b.size AS input_size, r.workflow, (
@@ -54,8 +56,10 @@ SELECT held.*, b.data AS input_data, b.size AS input_size, r.workflow, (
     LIMIT 1
 ) AS last_heartbeat
 FROM held
-JOIN runs r ON r.id = held.run_id
-LEFT JOIN blobs b ON b.tenant = held.tenant AND b.sha256 = held.input
+JOIN LATERAL (SELECT r.workflow FROM runs r WHERE r.id = held.run_id LIMIT 1) AS r ON true
+LEFT JOIN LATERAL (
+    SELECT b.data, b.size FROM blobs b WHERE b.tenant = held.tenant AND b.sha256 = held.input LIMIT 1
+) AS b ON true
 ORDER BY held.priority DESC, held.not_before, held.id;
 
 -- name: look_at_pool

@@ -1,5 +1,5 @@
 -- name: register_process
-INSERT INTO processes (id, kind, host, pid, pools) VALUES ($1, $2, $3, $4, $5);
+INSERT INTO processes (id, kind, host, pid, pools, slots) VALUES ($1, $2, $3, $4, $5, $6);
 
 -- name: beat
 -- Not waiting for the disk: one that stalls must not make everybody look dead, and a heartbeat that a crash of the server

@@ -13,7 +13,7 @@ from orchestrator.domain.event import StoredEvent
 from orchestrator.domain.identity import NO_ITEM, AttemptId, RunId, attempt_id, new_process_id, new_run_id
 from orchestrator.domain.payload import Payload, decode
 from orchestrator.queue import Listener, Notifier, Permit, enqueue_permits, pool_channel, wake
-from orchestrator.settings import TelemetrySettings, WorkerSettings
+from orchestrator.settings import SharingSettings, TelemetrySettings, WorkerSettings
 from orchestrator.store import Database, attempts, blobs, inbox, processes, runs
 from orchestrator.store.attempts import AttemptRow
 from orchestrator.store.events import read_events
@@ -160,6 +160,7 @@ async def serving(
     models: Any = None,
     on_stuck: Callable[[str], None] | None = None,
     registry: Registry | None = None,
+    sharing: SharingSettings | None = None,
 ) -> AsyncIterator[Serving]:
     """A worker process's runtime on the pool of the specialists."""
     own = database or scene.database
@@ -180,6 +181,7 @@ async def serving(
             concurrency=concurrency,
             environ=environ or {},
             on_stuck=on_stuck,
+            sharing=sharing,
         )
         it = Serving(runtime)
         it.task = asyncio.create_task(runtime.run(it.asked, grace=grace))

@@ -123,6 +123,20 @@ async def limited(ctx: Context) -> list[float]:
     return [begin, time.monotonic()]
 
 
+@worker("r.few", pool=POOL, max_running=3)
+async def few(seconds: float = 0.05) -> None:
+    await asyncio.sleep(seconds)
+
+
+@worker("r.paced", pool=POOL, rate="20/s")
+async def paced() -> None:
+    paces.append(time.monotonic())
+
+
+paces: list[float] = []
+"""When the paced worker's attempts began, on the monotonic clock."""
+
+
 @worker("r.child", pool=POOL, process=True)
 def child(ctx: Context, what: str = "pid") -> Any:
     ctx.heartbeat(step=what)

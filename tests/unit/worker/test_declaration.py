@@ -271,3 +271,32 @@ async def test_a_tool_of_langchain_brings_its_schema():
     assert wrapped.card.input_schema["properties"]["article"]["type"] == "string"
     assert wrapped.card.input_schema["required"] == ["article"]
     assert await wrapped.test({"article": "A-1"}) == 3
+
+
+def test_limits_over_all_processes_are_in_the_card():
+    @worker("d.limited", max_running=5, rate="60/m")
+    def limited() -> int:
+        return 1
+
+    assert (limited.card.max_running, limited.card.rate) == (5, "60/m")
+    chain = as_worker("d.chain", RunnableLambda(lambda x: x), rate="1/s")
+    assert chain.card.rate == "1/s"
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        (
+            {"rate": "60 per minute"},
+            r"test_declaration\.py:\d+: worker 'd\.bad': '60 per minute' is no rate: .* such as",
+        ),
+        ({"rate": 60}, r"test_declaration\.py:\d+: worker 'd\.bad': a rate is a whole number for a second"),
+        ({"max_running": 0}, r"test_declaration\.py:\d+: worker 'd\.bad': max_running is at least 1, not 0"),
+    ],
+)
+def test_a_bad_limit_names_its_place(limits, message):
+    with pytest.raises(ProjectError, match=message):
+
+        @worker("d.bad", **limits)
+        def bad() -> int:
+            return 1

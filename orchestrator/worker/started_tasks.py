@@ -7,6 +7,7 @@ import contextvars
 import weakref
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.worker.failures import ExitInTask
@@ -56,7 +57,18 @@ class StartedTasks:
 
 
 _COLLECTED_BY: contextvars.ContextVar[StartedTasks | None] = contextvars.ContextVar("started_tasks", default=None)
-_watchers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, int] = weakref.WeakKeyDictionary()
+
+
+@dataclass
+class _Watch:
+    """A loop whose tasks are watched: its task factory before, ours, and for how many."""
+
+    before: Any
+    ours: Any
+    users: int = 0
+
+
+_watched: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Watch] = weakref.WeakKeyDictionary()
 
 
 def uncollected() -> contextvars.Context:
@@ -68,19 +80,24 @@ def uncollected() -> contextvars.Context:
 
 @contextmanager
 def watching(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Tell every `StartedTasks` of the tasks that its code starts on this loop; a task factory that is there stays."""
-    before: Any = loop.get_task_factory()
-    first = not _watchers.get(loop)
-    _watchers[loop] = _watchers.get(loop, 0) + 1
-    ours = _factory(before) if first else before
-    if first:
-        loop.set_task_factory(ours)
+    """Tell every `StartedTasks` of the tasks that its code starts on this loop; a task factory that is there stays.
+
+    It may be entered several times at once, and left in any order; the last one out leaves the loop as it was found.
+    """
+    watch = _watched.get(loop)
+    if watch is None:
+        before: Any = loop.get_task_factory()
+        watch = _watched[loop] = _Watch(before, _factory(before))
+        loop.set_task_factory(watch.ours)
+    watch.users += 1
     try:
         yield
     finally:
-        _watchers[loop] -= 1
-        if not _watchers[loop] and loop.get_task_factory() is ours:
-            loop.set_task_factory(before)
+        watch.users -= 1
+        if not watch.users:
+            del _watched[loop]
+            if loop.get_task_factory() is watch.ours:
+                loop.set_task_factory(watch.before)
 
 
 def _factory(before: Callable[..., asyncio.Task[Any]] | None) -> Any:

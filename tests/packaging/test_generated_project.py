@@ -44,7 +44,7 @@ def command(project: Path) -> Command:
 def test_its_workflow_is_valid(command: Command) -> None:
     done = command("validate", "graphs/hello.yaml", "hello")
     assert done.returncode == 0, done.stderr
-    assert len(re.findall(r"hello 0\.1\.0 #[0-9a-f]{8}, 1 step, 1 pool \(greetings\)", done.stdout)) == 2
+    assert len(re.findall(r"hello 0\.1\.0 #[0-9a-f]{8}, 1 step, 2 pools \(greetings, validators\)", done.stdout)) == 2
 
 
 def test_its_workflow_runs_and_can_be_looked_at_afterwards(command: Command) -> None:

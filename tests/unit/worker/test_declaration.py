@@ -247,7 +247,7 @@ def test_a_tool_is_declared_like_a_worker_and_has_no_pool():
     )
     assert card.input_schema["required"] == ["article"] and card.output_schema == {"type": "integer"}
     assert stock("A-1") == 3
-    assert Registry([stock]).pools == ("agents",)
+    assert Registry([stock]).pools == Registry([]).pools
     with pytest.raises(ProjectError, match=r'write @tool\("some.name"\)'):
         tool(lambda: 1)
 

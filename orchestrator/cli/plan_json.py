@@ -49,6 +49,7 @@ def _step(step: StepForecast) -> dict[str, Any]:
         "worker": spec.worker,
         "model": spec.model,
         "pool": spec.pool,
+        "rate": spec.rate,
         "needs": {needed: list(allowed) for needed, allowed in spec.needs.items()},
         "wave": step.wave,
         "critical": step.critical,

@@ -51,6 +51,7 @@ def _step(step: StepForecast) -> dict[str, Any]:
         "tools": list(spec.tools),
         "max_turns": spec.max_turns,
         "pool": spec.pool,
+        "rate": spec.rate,
         "needs": {needed: list(allowed) for needed, allowed in spec.needs.items()},
         "wave": step.wave,
         "critical": step.critical,

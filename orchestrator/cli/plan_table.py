@@ -92,7 +92,7 @@ def _cells(step: StepForecast, above: tuple[StepForecast, ...]) -> list[str | Te
         ".".join(str(each.wave) for each in (*above, step)),
         name,
         who_text(step),
-        Text(step.spec.pool or NOTHING, style="dim"),
+        Text(", ".join(filter(None, (step.spec.pool, step.spec.rate))) or NOTHING, style="dim"),
         needs_text(step),
         items_text(step),
         NOTHING if people_only else count_text(step.attempts),

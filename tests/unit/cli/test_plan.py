@@ -40,7 +40,7 @@ steps:
     on_invalid: [{do: revise, times: 2}, {do: escalate, model: small}]
   style: {kind: agent, model: small, needs: {end: [succeeded, failed]}, prompt: hi, when: inputs.go}
   class: {kind: agent, model: small, needs: {style: [succeeded, skipped]}, prompt: hi}
-  graph: {kind: agent, model: small, needs: [style], prompt: hi}
+  graph: {kind: agent, model: small, needs: [style], prompt: hi, rate: 60/m}
   subgraph: {kind: agent, model: small, prompt: hi, when: "steps.class.status == 'succeeded'"}
 """
 
@@ -213,3 +213,9 @@ def test_graphviz_takes_it() -> None:
     done = subprocess.run(["dot", "-Tplain"], input=dot(odd()), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert sum(line.startswith("node ") for line in done.stdout.splitlines()) == 5
+
+
+def test_a_steps_rate_stands_beside_its_pool(project: Path) -> None:
+    data = json.loads(plan(project, "odd", "--json").output)
+    assert {step["id"]: step["rate"] for step in data["steps"] if step["rate"]} == {"graph": "60/m"}
+    assert "agents, 60/m" in plan(project, "odd").output

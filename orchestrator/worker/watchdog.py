@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 TICK = 0.25
 """Seconds between two looks at the most; the process is ended two of them before others may act."""
 
+FROZEN = 1.0
+"""Seconds by which this thread wakes late when the whole process stood still: stopped, or on a machine that slept."""
+
 REMEDY = "Write blocking code as a sync function (it gets a thread) or with process=True."
 
 
@@ -68,7 +71,12 @@ class Watchdog:
 
     def _watch(self, loop: asyncio.AbstractEventLoop, where: int) -> None:
         blocked, culprit = False, None
+        looked = time.monotonic()
         while not self._ended.wait(self._tick):
+            late = time.monotonic() - looked - self._tick
+            if late > FROZEN:
+                self._beat += late  # nobody ran meanwhile, so the loop's silence says nothing about it
+            looked = time.monotonic()
             silent = time.monotonic() - self._beat
             if silent < self._after:
                 blocked, culprit = False, None

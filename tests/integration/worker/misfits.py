@@ -107,6 +107,11 @@ async def block(seconds: float) -> str:
     return "blocked"
 
 
+@worker("m.hang", pool=POOL, timeout=0.3)
+async def hang() -> None:
+    await asyncio.Event().wait()
+
+
 @worker("m.chatter", pool=POOL)
 def chatter(ctx: Context, lines: int, width: int = 10) -> int:
     for number in range(lines):

@@ -134,6 +134,13 @@ async def test_the_process_ends_before_the_lease_of_code_that_blocks_the_loop(sc
     assert at < row.claimed_at + scene.settings.lease
 
 
+async def test_one_that_hangs_without_a_heartbeat_is_stopped_at_its_workers_own_timeout(scene: Scene):
+    async with serving(scene, registry=REGISTRY):
+        row = await scene.outcome("m.hang", idle=30.0)
+    assert (row.status, row.error.error_class) == ("timed_out", "timeout")
+    assert row.error.message == "not done after 0.3s (attempt timeout)"
+
+
 async def test_a_million_log_lines_are_a_few(scene: Scene):
     async with serving(scene, registry=REGISTRY):
         row = await scene.outcome("m.chatter", {"lines": 300_000})

@@ -19,6 +19,9 @@ from orchestrator.placement.process_log import ProcessLog
 from orchestrator.settings import Settings
 from orchestrator.store.pools import Member
 
+LOOK_AT_LOGS = 1.0
+"""Seconds between two looks."""
+
 MOST_LINES = 5
 """Error lines of one process that are told at one look; its log has all."""
 
@@ -69,6 +72,7 @@ class LocalPlacement:
                 remedy="stop that one first, or raise `scaling` in the config and start it again",
             ) from None
         self._lifeline = Lifeline()
+        self._watching = asyncio.create_task(self._watch(), name="watch the logs")
         return self
 
     async def __aexit__(
@@ -79,6 +83,8 @@ class LocalPlacement:
             while self._ending:
                 await asyncio.wait(set(self._ending))
         finally:
+            self._watching.cancel()
+            await asyncio.wait({self._watching})
             self._lifeline.close()
             self._lock.close()
 
@@ -99,14 +105,21 @@ class LocalPlacement:
         while len(kept) > wanted:
             self._end(kept.pop())
 
-    def tell_errors(self) -> None:
-        """Tell what the processes' logs say of errors since the last call, and keep the logs bounded."""
-        for kept in self._all():
-            lines = kept.log.errors()
-            for line in lines[:MOST_LINES]:
-                self._tell(f"{kept.name} | {line}")
-            if len(lines) > MOST_LINES:
-                self._tell(f"{kept.name} | … and {len(lines) - MOST_LINES} more lines ({kept.log.file})")
+    async def _watch(self) -> None:
+        """Tell what the processes' logs say of errors, and keep the logs bounded; whatever the database does."""
+        while True:
+            await asyncio.sleep(LOOK_AT_LOGS)
+            for kept in self._all():
+                try:
+                    self._tell_errors(kept, kept.log.errors())
+                except OSError as error:
+                    self._tell(f"the log of {kept.name} cannot be looked at: {error}")
+
+    def _tell_errors(self, kept: KeptProcess, lines: Sequence[str]) -> None:
+        for line in lines[:MOST_LINES]:
+            self._tell(f"{kept.name} | {line}")
+        if len(lines) > MOST_LINES:
+            self._tell(f"{kept.name} | … and {len(lines) - MOST_LINES} more lines ({kept.log.file})")
 
     def stop(self) -> None:
         """Stop all; called again, they do not finish what they hold."""

@@ -141,7 +141,8 @@ async def test_a_worker_that_does_not_come_up_is_named_with_its_last_words(proje
         running.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(running.wait, 30) == 0
     text = said(project)
-    assert "half a deployment" in text
+    assert re.search(r"slow-1 \| error.*half a deployment", text)
+    assert "it said: " in text
     assert "3 times in a row: it does not come up; next try in 2 s" in text
     assert "slow-1.log" in text
 
@@ -149,3 +150,15 @@ async def test_a_worker_that_does_not_come_up_is_named_with_its_last_words(proje
 def _log(project: Project, name: str) -> str:
     file = project.root / f".orchestrator/logs/{name}.log"
     return file.read_text() if file.exists() else ""
+
+
+async def test_a_process_has_its_health_file_while_it_serves(project: Project) -> None:
+    for kind in (("supervisor",), ("worker", "--pool", "slow")):
+        file = project.root / f"{kind[0]}.health"
+        with project.process(*kind, "--health-file", file.name) as running:
+            async with asyncio.timeout(30):
+                while not file.exists():  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            running.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(running.wait, 30) == 0
+        assert not file.exists()

@@ -66,7 +66,6 @@ async def _serve(app: Orchestrator, invocation: Invocation, pools: Sequence[str]
         stop.set()
 
     def on_look(states: Sequence[PoolState]) -> None:
-        placement.tell_errors()
         view.show(states, {pool: len(placement.members(pool)) for pool in pools})
 
     scaling = Autoscaler(

@@ -39,7 +39,11 @@ async def keep(arguments: Sequence[str]) -> int:
             running = await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.DEVNULL, pass_fds=(lifeline.fd,), start_new_session=True
             )
+            if stopping.is_set():  # while it was being started
+                pass_on()
             code = await running.wait()
+            if stopping.is_set() and code in {-signal.SIGTERM, UNREACHABLE}:  # before it had come up
+                return SUCCEEDED
             if stopping.is_set() or code in final:
                 return code if code >= 0 else FAILED
             final.discard(UNREACHABLE)

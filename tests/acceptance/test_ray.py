@@ -5,14 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import shutil
 import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +17,10 @@ from orchestrator import Orchestrator
 from orchestrator.store import Database
 from orchestrator.store.processes import list_processes
 from tests.acceptance.project import Project
+from tests.acceptance.ray_nodes import RayNodes, command_of, descendants, environment_of, parents, ray_nodes
 
 pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
-
-HOST = "127.0.0.2"
-"""Loopback, but none of the names for which Ray takes the address of the network."""
 
 CONFIG = """
 supervisor: {worker_dead_after: 4}
@@ -68,93 +61,6 @@ async def wide(input: Nothing) -> Seen:
 async def look(input: Nothing) -> Seen:
     return Seen(gpus=os.environ["CUDA_VISIBLE_DEVICES"])
 '''
-
-CLUSTER = f'''
-import os, sys
-from ray.cluster_utils import Cluster
-common = dict(node_ip_address="{HOST}", object_store_memory=80_000_000)
-cluster = Cluster(initialize_head=True, head_node_args=dict(common, num_cpus=1, include_dashboard=False))
-more = [cluster.add_node(num_cpus=2, num_gpus=gpus, resources=dict(bench=2 + 2 * gpus), **common) for gpus in (0, 1)]
-cluster.wait_for_nodes()
-raylets = [node.all_processes["raylet"][0].process.pid for node in (cluster.head_node, *more)]
-print("cluster", cluster.address, *raylets)
-sys.stdout.flush()
-sys.stdin.read()
-cluster.shutdown()
-'''
-
-
-class RayNodes:
-    """A head and two nodes that have the resource `bench`, in processes of their own."""
-
-    def __init__(self, address: str, raylets: list[int], cluster: int) -> None:
-        self.address = address
-        self.cluster = cluster
-        self.raylets = raylets
-
-    def processes(self, node: int) -> set[int]:
-        """A node's raylet and everything below it."""
-        return descendants(self.raylets[node])
-
-
-def parents() -> dict[int, int]:
-    found = {}
-    for each in Path("/proc").glob("[0-9]*"):
-        try:
-            state, parent = (each / "stat").read_text().rpartition(")")[2].split()[:2]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if state != "Z":
-            found[int(each.name)] = int(parent)
-    return found
-
-
-def command_of(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-
-
-def descendants(pid: int) -> set[int]:
-    below, parent_of = {pid}, parents()
-    while more := {child for child, parent in parent_of.items() if parent in below} - below:
-        below |= more
-    return below
-
-
-@contextmanager
-def ray_nodes() -> Iterator[RayNodes]:
-    folder = Path(tempfile.mkdtemp(prefix="ray-"))  # a short path: sockets lie below it
-    environ = os.environ | {
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-        "RAY_TMPDIR": str(folder),
-        # A dead node is noticed in 3 s, not in 15.
-        "RAY_health_check_initial_delay_ms": "0",
-        "RAY_health_check_period_ms": "1000",
-        "RAY_health_check_failure_threshold": "3",
-    }
-    log = (folder / "cluster.log").open("ab")
-    running = subprocess.Popen(
-        [sys.executable, "-c", CLUSTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environ
-    )
-    assert running.stdin is not None and running.stdout is not None
-    started: set[int] = set()
-    try:
-        words = next(line for line in running.stdout if line.startswith(b"cluster ")).decode().split()
-        started = descendants(running.pid)
-        yield RayNodes(words[1], [int(pid) for pid in words[2:]], running.pid)
-    finally:
-        started |= descendants(running.pid)
-        running.stdin.close()
-        try:
-            running.wait(20)
-        except subprocess.TimeoutExpired:
-            running.kill()
-            running.wait()
-        running.stdout.close()
-        log.close()
-        shutil.rmtree(folder, ignore_errors=True)
-        for pid in started & set(parents()):
-            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
@@ -219,9 +125,11 @@ async def until_another(database: Database, known: int) -> int:
 
 
 async def submit(project: Project, pieces: int, seconds: float = 0.5, worker: str = "slow.copy") -> str:
-    given = f'{{number: "${{{{ piece }}}}", seconds: {seconds}}}' if worker == "slow.copy" else "{}"
-    (project.root / "graphs/burst.yaml").write_text(
-        "api: orchestrator/v1\nname: burst\nversion: 1.0.0\ninputs: {pieces: {type: array}}\n"
+    name = worker.partition(".")[0]
+    given = '{number: "${{ piece }}", seconds: "${{ inputs.seconds }}"}' if name == "slow" else "{}"
+    (project.root / f"graphs/{name}.yaml").write_text(
+        f"api: orchestrator/v1\nname: {name}\nversion: 1.0.0\n"
+        "inputs: {pieces: {type: array}, seconds: {type: number}}\n"
         "outputs: {all: '${{ steps.all.output }}'}\n"
         "policies: {again: {retry: {max_attempts: 5, errors: [worker_lost], backoff: {initial: 100ms}}}}\n"
         f"steps:\n  all:\n    kind: worker\n    worker: {worker}\n    policy: again\n"
@@ -229,7 +137,7 @@ async def submit(project: Project, pieces: int, seconds: float = 0.5, worker: st
     )
     settings = {"ORCHESTRATOR_DATABASE_URL": project.database_url}
     async with Orchestrator.open(project.root, environ=settings, serve=False) as app:
-        return str((await app.submit("burst", {"pieces": list(range(pieces))})).id)
+        return str((await app.submit(name, {"pieces": list(range(pieces)), "seconds": seconds})).id)
 
 
 async def test_a_pool_grows_on_the_nodes_that_have_its_resource_and_shrinks_to_nothing(
@@ -238,7 +146,7 @@ async def test_a_pool_grows_on_the_nodes_that_have_its_resource_and_shrinks_to_n
     with project.process("supervisor"), on_ray(project, nodes, "slow") as running:
         await until_said(project, "passed to the workers")
         submitted = time.monotonic()
-        run_id = await submit(project, 120)
+        run_id = await submit(project, 240, seconds=1.0)
         await project.began(1)
         print(f"first claim {time.monotonic() - submitted:.1f} s after the run was submitted")
         everybody = await until_there_are(looked_at, 4)
@@ -357,30 +265,41 @@ async def test_what_finds_no_place_is_told_once_and_a_gpu_is_counted(
         await until_there_are(looked_at, 0)
 
 
-async def test_a_project_that_only_this_machine_has_is_sent_to_the_nodes(
-    project: Project, nodes: RayNodes, looked_at: Database
+async def test_the_project_is_sent_without_secrets_and_the_environment_goes_past_ray(
+    project: Project, nodes: RayNodes, looked_at: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (project.root / ".env").write_text("SECRET=1\n")
+    monkeypatch.setenv("SEARCH_KEY", "very-secret-indeed")
+    (project.root / ".env").write_text("SEARCH_KEY=very-secret-indeed\n")
     change(project, "slow: {min: 0", "slow: {min: 1")
-    with on_ray(project, nodes, "slow", options=("--ship",)):
+    with on_ray(project, nodes, "slow", options=("--ship", "--env", "SEARCH_KEY")):
         worker = (await until_there_are(looked_at, 1))[0]
         words = command_of(worker)
         there = Path(words[words.index("--project") + 1])
         assert there != project.root
         assert (there / "workers/slow.py").is_file()
         assert not (there / ".env").exists()
+        assert "SEARCH_KEY=very-secret-indeed" in environment_of(worker)
+    assert "SEARCH_KEY" in said(project)
+    assert "very-secret-indeed" not in said(project)
+    written = [file for file in nodes.folder.rglob("*") if file.is_file()]
+    assert len(written) > 20
+    assert not [file for file in written if b"very-secret-indeed" in file.read_bytes()]
 
 
 async def test_the_command_waits_for_a_cluster_that_went_away(
     project: Project, looked_at: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")  # Ray's own patience, else a minute
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "12")  # Ray's own patience, else a minute
     change(project, "slow: {min: 0", "slow: {min: 1")
     with ray_nodes() as nodes, on_ray(project, nodes, "slow") as running:
-        await until_there_are(looked_at, 1)
+        first = (await until_there_are(looked_at, 1))[0]
+        os.kill(nodes.raylets[0], signal.SIGKILL)  # of the node that the command is connected to
+        await until_said(project, "this machine is no longer a node of the Ray cluster")
+        await until_another(looked_at, first)
         for pid in descendants(nodes.cluster):
             os.kill(pid, signal.SIGKILL)
-        await until_said(project, "the connection to Ray ended")
+        await until_said(project, "Ray does not answer: nothing can grow or shrink")
+        await until_said(project, "with exit code 1")
         await until_said(project, "no Ray cluster answers at")
         assert running.poll() is None
         running.send_signal(signal.SIGTERM)

@@ -166,7 +166,8 @@ async def _serve(app: Orchestrator, invocation: Invocation, asked: OnRay, cluste
         async with placement, healthy(asked.health_file):
             loop.settle_memory()
             lost = await _until_lost(scaling.run(stop), placement.lost(), view.tell)
-        view.tell("the workers are started again elsewhere" if lost else "stopped; nothing was left behind")
+        if not lost:
+            view.tell("stopped; nothing was left behind")
     return lost
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import warnings
@@ -40,9 +41,8 @@ class RayCluster:
         self._ray = ray
         self._class = ray.remote(WorkerActor)
         self._node = ray.get_runtime_context().get_node_id()
-        unavailable = ray.exceptions.ActorUnavailableError
-        self.error: type[Exception] = ray.exceptions.RayError
-        self.unavailable: type[Exception] = unavailable
+        self._error: type[Exception] = ray.exceptions.RayError
+        self.unavailable: type[Exception] = ray.exceptions.ActorUnavailableError
 
     @classmethod
     async def connect(cls, settings: RaySettings, root: Path) -> Self:
@@ -97,7 +97,8 @@ class RayCluster:
 
     def kill(self, actor: Any) -> None:
         """End an actor's process, or its search for a place."""
-        self._ray.kill(actor, no_restart=True)
+        with contextlib.suppress(self._error):  # it is gone
+            self._ray.kill(actor, no_restart=True)
 
     async def capacity(self) -> Capacity:
         """What the cluster has now.

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator.errors import OrchestratorError
 from orchestrator.placement.kept_process import BACKOFF, LOOP, STEADY
 from orchestrator.placement.on_ray.cluster import RayCluster
 from orchestrator.placement.on_ray.worker_actor import Order
@@ -81,7 +80,7 @@ class KeptActor:
             self._actor = await self._cluster.new_actor(self.name, self._resources)
             if await self._started():
                 await self._follow()
-        except (self._cluster.error, OrchestratorError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever Ray raises, the place is kept
             return self._cluster.cause(error)
         finally:
             self._forget()

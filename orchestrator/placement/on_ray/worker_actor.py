@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.errors import ProjectError
@@ -44,7 +44,7 @@ class Order:
     pool: str
     concurrency: int
     project: str | None
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
     patience: float
     options: Sequence[str] = ()
 

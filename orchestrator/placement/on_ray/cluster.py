@@ -121,11 +121,12 @@ class RayCluster:
         if isinstance(cause, OrchestratorError):
             return f"{cause.message} ({cause.remedy})" if cause.remedy else cause.message
         lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-        telling = [line for line in lines if not line.startswith(_NAMES)]
+        telling = [line for line in lines if not line.startswith(_UNTELLING)]
         return " ".join(telling)[:300] or type(cause).__name__
 
 
-_NAMES = ("class_name:", "actor_id:", "pid:", "namespace:", "name:", "ip:", "[")
+_UNTELLING = ("The actor died unexpectedly", "class_name:", "actor_id:", "pid:", "namespace:", "name:", "ip:", "[")
+"""Lines of Ray's messages about actors that say nothing of the cause."""
 
 
 def _import() -> Any:

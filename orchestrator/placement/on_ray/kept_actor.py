@@ -39,6 +39,7 @@ class KeptActor:
         self._resources = resources
         self._tell = tell
         self._failures = 0
+        self._begun = 0.0
         self._actor: Any = None
         self._serves = False
         self._stopping = asyncio.Event()
@@ -61,11 +62,10 @@ class KeptActor:
 
     async def _keep(self) -> None:
         while not self._stopping.is_set():
-            begun = time.monotonic()
             how = await self._fill()
             if self._stopping.is_set():
                 return
-            lived = time.monotonic() - begun
+            lived = time.monotonic() - self._begun
             self._failures = 1 if lived > STEADY else self._failures + 1
             pause = BACKOFF.delay(self._failures, self.name)
             loop = f", {self._failures} times in a row: it does not come up" if self._failures >= LOOP else ""
@@ -75,7 +75,7 @@ class KeptActor:
 
     async def _fill(self) -> str:
         """Make an actor and follow it to its end; gives what was the matter with it."""
-        self.seeking_since = time.monotonic()
+        self._begun = self.seeking_since = time.monotonic()
         try:
             self._actor = await self._cluster.new_actor(self.name, self._resources)
             if await self._started():
@@ -98,7 +98,7 @@ class KeptActor:
         finally:
             starting.cancel()
             stopped.cancel()
-        self._serves, self.seeking_since = True, None
+        self._begun, self._serves, self.seeking_since = time.monotonic(), True, None
         if self._stopping.is_set():
             self._actor.stop.remote()
         return True

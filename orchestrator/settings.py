@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator, model_validator
 
 from orchestrator.domain.scaling import ScalingPolicy
 
@@ -50,6 +50,23 @@ class WorkerSettings(Frozen):
     max_output_bytes: int = Field(default=10_000_000, ge=1_000)
 
 
+class Resources(Frozen):
+    """What one process of a pool takes of a Ray node; Ray counts it, but does not enforce it."""
+
+    cpu: float = Field(default=1.0, ge=0)
+    gpu: float = Field(default=0.0, ge=0, description="a part of one, or whole ones")
+    memory: ByteSize | None = Field(default=None, gt=0, description="bytes, or as 2GiB")
+    custom: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict, description="as the nodes name them")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.gpu > 1 and self.gpu % 1:
+            raise ValueError(f"gpu: {self.gpu:g} is neither a part of one GPU nor a whole number of them")
+        if taken := {"CPU", "GPU", "memory", "object_store_memory"} & set(self.custom):
+            raise ValueError(f"custom: {', '.join(sorted(taken))} is not a custom resource")
+        return self
+
+
 class PoolScaling(Frozen):
     """Between which bounds a pool's processes grow and shrink, and when. All times are seconds."""
 
@@ -59,6 +76,25 @@ class PoolScaling(Frozen):
     target_depth: float | None = Field(default=None, gt=0, description="grow when more are queued for each slot")
     cool_down: float = Field(default=30.0, ge=0, description="a process not needed for so long is taken away")
     concurrency: int | None = Field(default=None, ge=1, description="attempts at once in one process; worker's if none")
+    resources: Resources = Resources()
+
+
+class RaySettings(Frozen):
+    """How `orchestrator worker --on ray` uses a Ray cluster."""
+
+    address: str = Field(default="auto", description="`auto` for that of this machine's node, else HOST:PORT")
+    ship: bool = Field(default=False, description="send the project's folder to the nodes; else it must lie on each")
+    env: tuple[str, ...] = Field(default=(), description="environment names that workers get besides ORCHESTRATOR_…")
+
+    @field_validator("env", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        """In the environment the names stand in one text, with commas."""
+        return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+
+def _given(own: PoolScaling) -> dict[str, Any]:
+    return {key: getattr(own, key) for key in own.model_fields_set}
 
 
 class ScalingSettings(Frozen):
@@ -70,6 +106,7 @@ class ScalingSettings(Frozen):
     interval: float = Field(default=1.0, gt=0, description="seconds between two looks at the pools")
     default: PoolScaling = PoolScaling()
     pools: dict[str, PoolScaling] = Field(default_factory=dict)
+    ray: RaySettings = RaySettings()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -85,11 +122,11 @@ class ScalingSettings(Frozen):
     def of(self, pool: str) -> PoolScaling:
         """What holds for a pool: its own keys over those of `default`."""
         own = self.pools.get(pool)
-        return self.default if own is None else self.default.model_copy(update=own.model_dump(exclude_unset=True))
+        return self.default if own is None else self.default.model_copy(update=_given(own))
 
     def policy(self, pool: str, slots: int) -> ScalingPolicy:
         """A pool's policy, where one of its processes has so many slots."""
-        chosen = self.of(pool).model_dump(exclude={"concurrency"})
+        chosen = self.of(pool).model_dump(exclude={"concurrency", "resources"})
         return ScalingPolicy(slots=slots, **chosen)
 
 

@@ -6,16 +6,19 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.cli import loop
+from orchestrator.cli.empty_pools import warn_of_empty_pools
 from orchestrator.cli.health import healthy
 from orchestrator.cli.interrupts import Interrupts, on_signals
 from orchestrator.cli.invocation import Invocation, read_registry
 from orchestrator.cli.quantities import plural
+from orchestrator.errors import InputError
 
 if TYPE_CHECKING:
     from orchestrator.app import Orchestrator
@@ -24,6 +27,14 @@ EXIT_STUCK = 70
 """Like EX_SOFTWARE: whoever supervises the process starts it again."""
 
 _MOST_NAMED = 10
+
+
+class Place(StrEnum):
+    """Where a worker command's processes run."""
+
+    HERE = "here"
+    RAY = "ray"
+
 
 Serve = Callable[["Orchestrator", asyncio.Event], Awaitable[Sequence[object]]]
 HealthOption = Annotated[
@@ -47,6 +58,7 @@ def supervisor(context: typer.Context, health_file: HealthOption = None, lifelin
 
 def worker(
     context: typer.Context,
+    *,
     pools: Annotated[
         list[str] | None,
         typer.Option("--pool", "-p", help="A pool to serve; may be given again. All by default.", metavar="NAME"),
@@ -55,11 +67,30 @@ def worker(
         int | None,
         typer.Option("--concurrency", "-c", min=1, help="Attempts at once in this process.", metavar="N"),
     ] = None,
+    on: Annotated[
+        Place, typer.Option("--on", help="`ray`: as many processes as `scaling` says, on the nodes of a Ray cluster.")
+    ] = Place.HERE,
+    ray_address: Annotated[
+        str | None, typer.Option("--ray-address", help="With --on ray: the cluster, or `auto`.", metavar="HOST:PORT")
+    ] = None,
+    ship: Annotated[bool, typer.Option("--ship", help="With --on ray: send the project to the nodes.")] = False,
+    env: Annotated[
+        list[str] | None,
+        typer.Option("--env", help="With --on ray: a variable that the workers get from here.", metavar="NAME"),
+    ] = None,
     health_file: HealthOption = None,
     lifeline: LifelineOption = None,
 ) -> None:
     """Carry out the attempts of some pools until SIGTERM or Ctrl-C; then finish or hand back what is held."""
     invocation: Invocation = context.obj
+    if on is Place.RAY:
+        from orchestrator.cli.commands import worker_on_ray
+
+        asked = worker_on_ray.OnRay(pools or (), concurrency, ray_address, ship, env or (), health_file)
+        worker_on_ray.work(invocation, asked, lifeline)
+        return
+    if ray_address is not None or ship or env:
+        raise InputError("--ray-address, --ship and --env say how workers run on Ray", remedy="give --on ray, too")
     _hold_on(invocation, lifeline)
     invocation.log("info")
     registry = read_registry(invocation.settings())
@@ -84,17 +115,6 @@ def _leave(label: str) -> None:
     """End at once: code that was told to stop and does not must not outlive its lease."""
     typer.echo(f"worker: {label} does not stop; ending the process", err=True)
     os._exit(EXIT_STUCK)
-
-
-def warn_of_empty_pools(chosen: Sequence[str], known: Sequence[str]) -> None:
-    """Say which of the chosen pools no worker of the project is in."""
-    from orchestrator.workflow.suggestions import suggest
-
-    for pool in chosen:
-        if pool not in known:
-            hint = suggest(pool, known)
-            message = f"no worker of this project is in pool '{pool}' unless a step sends it there"
-            typer.secho(f"warning: {message}" + (f" ({hint})" if hint else ""), err=True, fg="yellow")
 
 
 async def _serve(invocation: Invocation, what: str, held: str, serve: Serve, health_file: Path | None) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli import loop
-from orchestrator.cli.commands.serve import warn_of_empty_pools
+from orchestrator.cli.empty_pools import warn_of_empty_pools
 from orchestrator.cli.interrupts import Interrupts, on_signals
 from orchestrator.cli.invocation import Invocation
 from orchestrator.cli.quantities import plural

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.domain.scaling import PoolLoad, Scale, ScalingPolicy, rescale, slots_of
 from orchestrator.domain.worker import WorkerCard
@@ -32,12 +33,21 @@ class PoolState:
 def policies_of(settings: Settings, cards: Collection[WorkerCard], pools: Iterable[str]) -> dict[str, ScalingPolicy]:
     """The policy of each pool, its slots being those that one process of it really has.
 
+    A pool with a `max_running` gets no more processes than that fills: one more would find its gate closed.
+
     Args:
-        settings: `scaling`, and `worker.concurrency` for pools that do not say theirs.
+        settings: `scaling`, `sharing`, and `worker.concurrency` for pools that do not say theirs.
         cards: of the workers that the processes know.
         pools: their names.
     """
-    return {pool: settings.scaling.policy(pool, slots_of(pool, cards, settings.concurrency(pool))) for pool in pools}
+    return {pool: _policy(settings, pool, slots_of(pool, cards, settings.concurrency(pool))) for pool in pools}
+
+
+def _policy(settings: Settings, pool: str, slots: int) -> ScalingPolicy:
+    policy, limits = settings.scaling.policy(pool, slots), settings.sharing.pools.get(pool)
+    if limits is None or limits.max_running is None:
+        return policy
+    return replace(policy, max=max(policy.min, min(policy.max, math.ceil(limits.max_running / slots))))
 
 
 class Autoscaler:

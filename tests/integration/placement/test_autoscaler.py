@@ -11,7 +11,7 @@ import pytest
 from orchestrator.domain.scaling import ScalingPolicy
 from orchestrator.domain.worker import WorkerCard
 from orchestrator.placement import Autoscaler, PoolState, policies_of
-from orchestrator.settings import PoolScaling, ScalingSettings, Settings
+from orchestrator.settings import PoolScaling, ScalingSettings, Settings, SharingSettings
 from orchestrator.store import Database, processes
 from orchestrator.store.pools import Member
 from tests.integration.store.scene import Scene, submit
@@ -82,3 +82,11 @@ def test_the_policies_come_from_the_settings_and_from_what_workers_allow(tmp_pat
     policies = policies_of(Settings(root=tmp_path, scaling=scaling), cards, ["io", "agents"])
     assert policies["io"] == ScalingPolicy(max=9, slots=5)
     assert policies["agents"] == ScalingPolicy(slots=8)
+
+
+def test_a_pool_grows_no_further_than_its_limit_lets_through(tmp_path) -> None:
+    scaling = ScalingSettings(default=PoolScaling(max=9), pools={"kept": PoolScaling(min=3)})
+    limits = {"io": {"max_running": 17}, "wide": {"max_running": 1_000}, "kept": {"max_running": 1}}
+    sharing = SharingSettings.model_validate({"pools": limits})
+    policies = policies_of(Settings(root=tmp_path, scaling=scaling, sharing=sharing), [], [*limits, "free"])
+    assert {pool: policy.max for pool, policy in policies.items()} == {"io": 3, "wide": 9, "kept": 3, "free": 9}

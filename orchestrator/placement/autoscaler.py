@@ -16,7 +16,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.placement.contract import Placement
 from orchestrator.settings import Settings
 from orchestrator.store import Database
-from orchestrator.store.pools import pool_loads
+from orchestrator.store.pools import engaged_members, pool_loads
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +59,8 @@ class Autoscaler:
         policies: by pool; every pool that is scaled.
         interval: seconds between two looks.
         dead_after: seconds of silence after which a process counts as gone.
+        grace: seconds that a process which is stopped has to finish in. One that holds an attempt which has run for
+            longer is not stopped for want of work: the attempt would be broken off, and done again from its beginning.
         on_look: told after every look, in the order of `policies`.
     """
 
@@ -70,6 +72,7 @@ class Autoscaler:
         *,
         interval: float,
         dead_after: float,
+        grace: float,
         on_look: Callable[[Sequence[PoolState]], None] = lambda states: None,
     ) -> None:
         self._database = database
@@ -78,6 +81,7 @@ class Autoscaler:
         self._scales = dict.fromkeys(self._policies, Scale())
         self._interval = interval
         self._dead_after = dead_after
+        self._grace = grace
         self._on_look = on_look
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -97,9 +101,9 @@ class Autoscaler:
         """Look once, and resize."""
         members = [member for pool in self._policies for member in self._placement.members(pool)]
         loads = await pool_loads(self._database, self._policies, members, dead_after=self._dead_after)
-        return [self._rescale(pool, loads[pool]) for pool in self._policies]
+        return [await self._rescale(pool, loads[pool]) for pool in self._policies]
 
-    def _rescale(self, pool: str, load: PoolLoad) -> PoolState:
+    async def _rescale(self, pool: str, load: PoolLoad) -> PoolState:
         before = self._scales[pool]
         scale = self._scales[pool] = rescale(self._policies[pool], load, before, time.monotonic())
         if scale.wanted != before.wanted:
@@ -107,5 +111,8 @@ class Autoscaler:
                 "%s: %d to %d processes (%d queued, the oldest for %.1f s, %d running)",
                 *(pool, before.wanted, scale.wanted, load.queued, load.wait, load.running),
             )
-        self._placement.resize(pool, scale.wanted)
+        members = self._placement.members(pool)
+        leaving = len(members) > scale.wanted
+        engaged = await engaged_members(self._database, members, longer_than=self._grace) if leaving else ()
+        self._placement.resize(pool, scale.wanted, engaged)
         return PoolState(pool, load, scale.wanted)

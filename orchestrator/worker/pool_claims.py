@@ -64,6 +64,7 @@ class PoolClaims:
         closed: set[Gate] = set()
         waits: list[float] = []
         short: frozenset[str] = frozenset()
+        known = self._view
         looked = most > 1 and self._stale
         if looked:
             await self._look()
@@ -74,8 +75,11 @@ class PoolClaims:
             try:
                 if not turns:
                     await self._look()
-                    looked, short = True, frozenset()  # a claim knows of no gate before it was seen
+                    looked = True
+                    if (self._view.rates, self._view.workers) != (known.rates, known.workers):
+                        short = frozenset()  # what stands behind a gate cannot be claimed before that was seen
                     continue
+                known = self._view
                 found = await self._claim(workers, turns)
             except OrchestratorError as error:
                 if not taken:

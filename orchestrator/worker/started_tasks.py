@@ -34,6 +34,11 @@ class StartedTasks:
         self._tasks[task] = _place(coroutine)
         task.add_done_callback(lambda done: self._tasks.pop(done, None))
 
+    @property
+    def running(self) -> bool:
+        """Whether any of them has not ended."""
+        return bool(self._tasks)
+
     def __contains__(self, task: object) -> bool:
         return task in self._tasks
 

@@ -51,7 +51,7 @@ async def _read(settings: Settings) -> tuple[list[PoolFigures], Catalogue]:
         try:
             await require_current(database)
             catalogue = await read_cards(database)
-            homes = {card.pool for card in catalogue.values()} | set(settings.sharing.pools)
+            homes = {card.pool for card in catalogue.values() if card.pool} | set(settings.sharing.pools)
             dead_after = settings.supervisor.worker_dead_after
             return await pool_figures(database, dead_after=dead_after, also=homes), catalogue
         finally:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from orchestrator.cli import application, consoles
 from orchestrator.domain.identity import new_process_id
-from orchestrator.domain.worker import WorkerCard
+from orchestrator.domain.worker import WorkerCard, WorkerKind
 from orchestrator.store import Database, processes
 from orchestrator.store.workers import publish_cards
 from tests.integration.client.test_answer_command import Desk
@@ -44,7 +44,8 @@ async def _fill(scene: Scene) -> None:
     await backlog.add("other", 3, pool="gpu", age=5)
     for slots in (8, 4):
         await processes.register(database, new_process_id(), "worker", ["io", "cpu"], slots)
-    await publish_cards(database, [WorkerCard("web.fetch", pool="io", rate="60/m", max_running=5)])
+    tool = WorkerCard("web.links", kind=WorkerKind.TOOL, pool="")
+    await publish_cards(database, [WorkerCard("web.fetch", pool="io", rate="60/m", max_running=5), tool])
 
 
 def call(desk: Desk, *arguments: str) -> str:

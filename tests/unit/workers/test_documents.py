@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,10 @@ async def test_a_file_that_cannot_be_opened_or_is_huge_is_refused_by_name(root: 
     error = await refusal(read_folder, folder="docs")
     assert (error.code, "gone.md" in str(error)) == ("file_unreadable", True)
     (root / "docs/gone.md").unlink()
+    os.mkfifo(root / "docs/pipe.md")
+    error = await refusal(read_folder, folder="docs")
+    assert (error.code, "pipe.md is no file, but a pipe" in str(error)) == ("file_unreadable", True)
+    (root / "docs/pipe.md").unlink()
     with (root / "docs/huge.md").open("wb") as huge:
         huge.truncate(MAX_FILE_BYTES + 1)
     error = await refusal(read_folder, folder="docs")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,13 @@ async def test_a_text_is_saved_below_out_and_replaces_the_old_one(root: Path) ->
     assert (saved.path, saved.bytes) == ("out/a/brief.md", 3)
     assert (root / "out/a/brief.md").read_text() == "né"
     assert [path.name for path in (root / "out/a").iterdir()] == ["brief.md"]
+
+
+async def test_two_who_write_one_file_do_not_mix(root: Path) -> None:
+    texts = [letter * 3_000_000 for letter in "abcd"]
+    await asyncio.gather(*(save_text.test({"name": "one.md", "text": text}) for text in texts))
+    assert (root / "out/one.md").read_text() in texts
+    assert [path.name for path in (root / "out").iterdir()] == ["one.md"]
 
 
 @pytest.mark.parametrize("name", ["../brief.md", "a/../../x.md", "/etc/brief.md", ".", "a\0b"])

@@ -73,3 +73,13 @@ def test_the_table_says_the_same(desk: Desk, monkeypatch: pytest.MonkeyPatch) ->
     line = next(line for line in call(desk).splitlines() if line.startswith("io "))
     assert "40 at once; web.fetch: 5 at once, 60/m" in line
     assert line.split()[1:4] == ["9", "7", "0"]
+
+
+def test_a_database_that_is_not_set_up_yet_is_set_up(desk: Desk) -> None:
+    async def forget(scene: Scene) -> None:
+        await scene.database.execute("DROP SCHEMA orchestrator CASCADE")
+
+    desk.do(forget)
+    assert [(each["pool"], each["queued"]) for each in json.loads(call(desk, "--json"))] == [
+        ("io", 0)
+    ]  # of the settings

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from orchestrator.domain.chat import ChatTracer
 from orchestrator.domain.outcome import Usage
 from orchestrator.errors import NotFound
-from orchestrator.llm.catalogue import OPENAI_URL, ResolvedModel, api_key, find, is_loopback, resolve
+from orchestrator.llm.catalogue import LOCAL_MAX_TOKENS, OPENAI_URL, ResolvedModel, api_key, find, is_loopback, resolve
 from orchestrator.llm.local import LocalServer
 from orchestrator.llm.weights import SMOLLM2
 from orchestrator.settings import ModelSettings
@@ -23,8 +23,7 @@ from orchestrator.settings import ModelSettings
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-LOCAL_MAX_TOKENS = 700
-"""The local model does not stop by itself: inside a schema it fills every string and list that is not bounded."""
+    from orchestrator.llm.allowance import Allowance
 
 LOCAL_TEMPERATURE = 0.2
 LOCAL_TIMEOUT = 300.0
@@ -75,6 +74,7 @@ class Models:
         on_usage: Callable[[Usage], None] = lambda _: None,
         capture: bool = True,
         price_cap_usd: float | None = None,
+        allowance: Allowance | None = None,
     ) -> BaseChatModel:
         """A LangChain chat model. Each of its calls becomes a span under the current one. It never retries.
 
@@ -83,6 +83,7 @@ class Models:
             on_usage: told what each call used, also a failed one.
             capture: whether the spans hold the messages.
             price_cap_usd: for each call; one that may cost more is refused with `PriceCapExceeded`.
+            allowance: for all calls of an attempt; one that may use more is refused with `AllowanceExceeded`.
 
         Raises:
             NotFound: there is no such tier.
@@ -104,6 +105,7 @@ class Models:
             on_usage=on_usage,
             tracer=self._tracer,
             price_cap_usd=price_cap_usd,
+            allowance=allowance,
             capture=capture,
             timeout=arguments["timeout"],
         )

@@ -64,19 +64,21 @@ class Tariffs:
 
     def __init__(self, models: Mapping[str, ModelSettings]) -> None:
         self._models = dict(models)
-        self._listed = False
+        self._loaded = False
+        self._loading = asyncio.Lock()
 
     async def load(self) -> None:
         """Have the list of prices at hand, where a tier needs it: it takes most of a second to load, once."""
-        if self._listed:
-            return
-        self._listed = True
-        if any(
-            settings.provider != "local" and None in (settings.input_price, settings.output_price)
-            for settings in self._models.values()
-        ):
-            await asyncio.to_thread(import_module, "genai_prices.data")
-        await asyncio.to_thread(import_module, "orchestrator.llm.prices")
+        async with self._loading:
+            if self._loaded:
+                return
+            if any(
+                settings.provider != "local" and None in (settings.input_price, settings.output_price)
+                for settings in self._models.values()
+            ):
+                await asyncio.to_thread(import_module, "genai_prices.data")
+            await asyncio.to_thread(import_module, "orchestrator.llm.prices")
+            self._loaded = True
 
     def of(self, tier: str | None) -> Tariff | None:
         """A tier's tariff, the first tier's for None; None where there is no such tier."""

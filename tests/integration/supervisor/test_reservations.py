@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator import Orchestrator, Workflow, worker
+from orchestrator import Context, Orchestrator, Workflow, worker
 from orchestrator.settings import DatabaseSettings, Settings, WorkerSettings
 from orchestrator.testing import ScriptedModel, answer_json, answer_tool, server_error
 from tests.integration.supervisor.scene import flow, until
@@ -61,6 +61,13 @@ async def look_up(word: str) -> str:
     return f"{word} means nothing"
 
 
+@worker("ask.often")
+async def ask_often(ctx: Context) -> None:
+    """Call a model by itself, more often than it should."""
+    for _ in range(9):
+        await ctx.model("large").ainvoke("say something")
+
+
 @asynccontextmanager
 async def modelled(
     database_url: str, folder: Path, reply: Callable[[Any], object], **unlike: Any
@@ -79,7 +86,7 @@ async def modelled(
             worker=WorkerSettings(concurrency=50),
         )
         environ = {"OPENAI_API_KEY": "sk-for-tests"}
-        async with Orchestrator.open(folder, settings=settings, environ=environ, workers=[look_up]) as app:
+        async with Orchestrator.open(folder, settings=settings, environ=environ, workers=[look_up, ask_often]) as app:
             yield app, model
 
 
@@ -221,6 +228,17 @@ async def test_turns_with_tools_end_with_the_allowance(database_url, tmp_path):
     assert result.cost == pytest.approx(0.0303)
 
 
+async def test_the_calls_of_a_worker_end_with_the_budget_of_its_step(database_url, tmp_path):
+    steps = "".join(f"  {name}: {{kind: worker, worker: ask.often, budget: {{usd: 0.025}}}}\n" for name in ("a", "b"))
+    async with modelled(database_url, tmp_path, Model()) as (app, model):
+        handle = await app.submit(flow(steps, "budget: {usd: 0.05, on_exceed: fail}"))
+        result = await handle.result(timeout=30)
+        errors = [row.error.code for row in (await handle.trace()).steps]
+        assert len(model.requests) == 4
+    assert errors == ["allowance_exceeded", "allowance_exceeded"]
+    assert result.cost == pytest.approx(0.0404)
+
+
 async def test_child_runs_without_a_budget_go_one_after_the_other(database_url, tmp_path):
     (tmp_path / "child.yaml").write_text(f"api: orchestrator/v1\nname: child\nsteps:\n{CHAIN}")
     calls = "".join(f"  call{n}: {{kind: workflow, uses: ./child.yaml}}\n" for n in (1, 2))
@@ -286,7 +304,7 @@ async def test_a_lost_attempt_holds_what_it_may_have_used(database_url, tmp_path
 
 
 async def test_what_is_reserved_is_known_after_a_takeover(database_url, tmp_path):
-    """The first process leaves while one call is under way and another item waits for what that holds."""
+    """The first process leaves while two calls are under way, and another item waits for what those hold."""
     slow = Model(1.0)
     steps = agent("each", ", foreach: {items: [1, 2, 3, 4], as: it}")
     text: Workflow = flow(steps, "budget: {usd: 0.024, on_exceed: fail}")
@@ -298,6 +316,9 @@ async def test_what_is_reserved_is_known_after_a_takeover(database_url, tmp_path
 
         await until(begun)
         run = handle.id
+        (known,) = [moment.account async for moment in handle.history()][-1:]
+        assert known is not None and known.reserved.open == 2
+        assert known.reserved.held.usd == pytest.approx(0.0204, abs=0.0004)
     quick = Model()
     async with modelled(database_url, tmp_path, quick) as (app, model):
         result = await (await app.handle(run)).result(timeout=40)

@@ -231,6 +231,7 @@ class Orchestrator:
 
     async def serve_supervisor(self, stop: asyncio.Event) -> list[RunId]:
         """Host runs until `stop` is set; gives those that were handed back unfinished."""
+        from orchestrator.llm.tariffs import Tariffs
         from orchestrator.supervisor import Supervisor  # brings LangGraph, which a worker process does without
 
         parts = self._parts
@@ -239,7 +240,8 @@ class Orchestrator:
             parts.listener,
             parts.notifier,
             self.settings.supervisor,
-            parts.tracing,
+            tariffs=Tariffs(self.settings.models),
+            tracing=parts.tracing,
             metrics=parts.metrics,
         )
         return await supervisor.run(stop)

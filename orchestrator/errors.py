@@ -20,6 +20,7 @@ OrchestratorError
     ├── Invalid                     a validator's "no", with its message
     ├── InvalidOutput               a model's answer that cannot be used: not JSON, cut off, a refusal
     ├── SecretMissing
+    ├── BudgetRefused               an attempt that its budget will never have room for
     ├── InDoubt                     an effect that may or may not have happened
     └── UnknownWorker
 """
@@ -218,6 +219,13 @@ class InvalidOutput(AttemptError):
 
     code = "ORC-450"
     error_class = "invalid_output"
+
+
+class BudgetRefused(AttemptError):
+    """An attempt does not begin: its budget has no room for it, or cannot be kept because no price is known."""
+
+    code = "ORC-460"
+    error_class = "budget"
 
 
 class SecretMissing(AttemptError):

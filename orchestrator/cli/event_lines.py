@@ -73,6 +73,10 @@ def _remedy(data: dict[str, Any]) -> str:
 
 
 def _queued(data: dict[str, Any]) -> str | None:
+    if data.get("instead_of"):
+        return (
+            f"attempt {data.get('number', 1)} gets {data.get('model', '')} instead of {data['instead_of']}: the budget"
+        )
     if not data.get("delay"):
         return None
     why = first_line(data.get("why", ""))

@@ -53,10 +53,14 @@ def _line(name: str, step: StepState | None, items: list[ItemState]) -> str:
 
 def _of_run(moment: Moment) -> list[str]:
     lines = []
-    if moment.account is not None and (moment.account.usd or moment.account.tokens):
-        lines.append(f"account: ${moment.account.usd:.4f}, {moment.account.tokens:,} tokens")
-    if moment.account is not None and moment.account.paused:
-        lines.append("the run is paused: its budget is used up")
+    account = moment.account
+    if account is not None and (account.usd or account.tokens or account.reserved.all):
+        held = account.reserved.all
+        reserved = f", reserved: {held.as_text()}" if held else ""
+        lines.append(f"account: ${account.usd:.4f}, {account.tokens:,} tokens{reserved}")
+    if account is not None and account.paused:
+        needs = f" for {account.needed.as_text()}" if account.needed else ""
+        lines.append(f"the run is paused: its budget {'has no room' + needs if needs else 'is used up'}")
     if moment.cancelled:
         lines.append("the run is to be cancelled")
     if moment.stopped is not None:
@@ -79,6 +83,7 @@ def moment_json(moment: Moment) -> dict[str, Any]:
         else {
             "usd": account.usd,
             "tokens": account.tokens,
+            "reserved": account.reserved.all.as_json(),
             "paused": account.paused,
             "budget": account.budget.as_json(),
         },

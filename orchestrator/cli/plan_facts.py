@@ -62,7 +62,8 @@ def gather_facts(
 
 
 def _model(settings: ModelSettings) -> ModelFacts:
-    from orchestrator.llm.models import LOCAL_MAX_TOKENS, LOCAL_TIMEOUT
+    from orchestrator.llm.catalogue import LOCAL_MAX_TOKENS
+    from orchestrator.llm.models import LOCAL_TIMEOUT
     from orchestrator.llm.prices import TokenCounts, cost
 
     local = settings.provider == "local"

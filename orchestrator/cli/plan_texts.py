@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from orchestrator.cli.quantities import NOTHING, cost_text, duration_text, plural
+from orchestrator.domain.budget import OnExceed
 from orchestrator.workflow.budget_forecast import BudgetForecast, LimitForecast
 from orchestrator.workflow.figures import Figure, Total
 from orchestrator.workflow.forecast_values import StepForecast
@@ -78,14 +79,28 @@ def some(steps: tuple[str, ...]) -> str:
     return ", ".join(steps) if len(steps) <= 4 else f"{', '.join(steps[:3])} and {len(steps) - 3} more"
 
 
+THEN = {
+    OnExceed.PAUSE: "pauses",
+    OnExceed.FAIL: "fails",
+    OnExceed.DOWNGRADE: "takes cheaper models where they fit, and pauses where none does",
+}
+WOULD = {
+    OnExceed.PAUSE: "pause",
+    OnExceed.FAIL: "fail",
+    OnExceed.DOWNGRADE: "take cheaper models, or pause",
+}
+
+
 def budget_text(budget: BudgetForecast) -> str:
     """`$3.00, 500,000 tokens, 30 m 00 s; then the run pauses`."""
     limits = ", ".join(AMOUNTS[limit.what](limit.limit) for limit in budget.limits)
-    return f"{limits}; then the run {budget.budget.on_exceed}s"
+    return f"{limits}; then the run {THEN[budget.budget.on_exceed]}"
 
 
 def budget_notes(budget: BudgetForecast) -> Iterator[str]:
-    """Where the worst case is above the budget, or has no limit but the budget."""
+    """Where the worst case is above the budget, or has no limit but the budget; and that attempts reserve."""
+    if budget.budget.room.limited:
+        yield "attempts reserve what they may use before they begin: those that do not fit side by side wait for others"
     for limit in budget.limits:
         if limit.worst:
             yield f"worst case is above the {_would(budget, limit)}"
@@ -122,4 +137,4 @@ def _then(question: Question) -> str:
 
 
 def _would(budget: BudgetForecast, limit: LimitForecast) -> str:
-    return f"budget of {AMOUNTS[limit.what](limit.limit)}: the run would {budget.budget.on_exceed}"
+    return f"budget of {AMOUNTS[limit.what](limit.limit)}: the run would {WOULD[budget.budget.on_exceed]}"

@@ -1,4 +1,4 @@
-"""What a run may use, and what happens when it has: pure arithmetic over what was settled."""
+"""What a run may use, and what happens when it has: pure arithmetic over what was settled and what is reserved."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from orchestrator.domain.outcome import Usage
+from orchestrator.domain.reservation import CENT_FRACTION, NOTHING, NOTHING_RESERVED, Reservation, Reserved, Room
 
 Number = TypeVar("Number", int, float)
 
@@ -23,15 +24,19 @@ BUDGET_FORM: dict[str, Any] = {
         "wall": {"type": "number", "exclusiveMinimum": 0},
     },
 }
-"""What a person is asked when a budget is used up. The amounts are added to the limits; without any, each limit that is
-reached is raised by what it was at first."""
+"""What a person is asked when a budget is used up, or the next attempt does not fit. The amounts are added to the
+limits; without any, each limit that is in the way is raised by what it was at first."""
 
 
 class OnExceed(StrEnum):
-    """What a run does once its budget is used up."""
+    """What a run does once its budget is used up, or nothing that is ready fits into what is left of it.
+
+    DOWNGRADE takes a cheaper model where one fits, and pauses where none does.
+    """
 
     PAUSE = "pause"
     FAIL = "fail"
+    DOWNGRADE = "downgrade"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,16 @@ class Budget:
     tokens: int | None = None
     wall: float | None = None
     on_exceed: OnExceed = OnExceed.PAUSE
+
+    @property
+    def asks(self) -> bool:
+        """Whether it may come to ask a person."""
+        return self.on_exceed is not OnExceed.FAIL
+
+    @property
+    def room(self) -> Room:
+        """What of it can be reserved: money and tokens."""
+        return Room(self.usd, self.tokens)
 
     @property
     def limits(self) -> bool:
@@ -97,7 +112,9 @@ class Account:
         usd, tokens: of all attempts that have ended.
         rested: seconds in which the run waited for nothing but people, up to `resting_since` (Unix seconds; 0 when it
             does not rest).
+        reserved: what attempts hold that have not ended.
         paused: a limit was reached, and nothing new is begun until a person has answered.
+        needed: what the next attempt asks for, where it paused because that does not fit.
         pauses: how many there have been; `paused_at` is when the last one began (Unix seconds).
     """
 
@@ -110,6 +127,8 @@ class Account:
     paused: bool = False
     pauses: int = 0
     paused_at: float = 0.0
+    reserved: Reserved = NOTHING_RESERVED
+    needed: Reservation = NOTHING
 
     @classmethod
     def of(cls, budget: Budget) -> Account:
@@ -138,42 +157,44 @@ class Account:
             return None
         return started_at + self.rested + self.budget.wall
 
-    def held(self, now: float) -> Account:
-        """Paused, until a person has answered."""
-        return replace(self, paused=True, pauses=self.pauses + 1, paused_at=now)
+    @property
+    def room(self) -> Room:
+        """What may still be reserved."""
+        taken = Reservation(self.usd, self.tokens) + self.reserved.all
+        return Room(
+            None if self.budget.usd is None else self.budget.usd - taken.usd,
+            None if self.budget.tokens is None else self.budget.tokens - taken.tokens,
+        )
+
+    def held(self, now: float, needed: Reservation = NOTHING) -> Account:
+        """Paused, until a person has answered; because of an attempt that asks for `needed`, where it is given."""
+        return replace(self, paused=True, pauses=self.pauses + 1, paused_at=now, needed=needed)
 
     def released(self) -> Account:
         """Paused no more, because nothing is left that could be begun."""
         return replace(self, paused=False)
 
-    def left(self, started_at: float, now: float) -> Budget | None:
-        """What a child run may use of it at the most; None without a limit."""
-        if not self.budget.limits:
-            return None
-        spent = self.spent(started_at, now)
-        return Budget(
-            usd=None if self.budget.usd is None else self.budget.usd - spent.usd,
-            tokens=None if self.budget.tokens is None else self.budget.tokens - spent.tokens,
-            wall=None if self.budget.wall is None else self.budget.wall - spent.wall,
-            on_exceed=self.budget.on_exceed,
-        )
+    def wall_left(self, started_at: float, now: float) -> float | None:
+        """Seconds that a child run may take at the most; None without that limit."""
+        return None if self.budget.wall is None else self.budget.wall - self.spent(started_at, now).wall
 
     def continued(self, spent: Spent, more: Budget) -> Account:
-        """After a person let it go on with so much `more`; without any, what is used up gets its first amount again.
+        """After a person let it go on with so much `more`; without any, what is in the way gets its first amount again.
 
-        As often as it takes, that is: attempts that ran side by side may have used several times the limit.
+        As often as it takes, that is: one attempt may need several times the limit.
         """
         if more.limits:
             raised = self.budget.raised(more.usd or 0.0, more.tokens or 0, more.wall or 0.0)
-            return replace(self, budget=raised, paused=False)
+            return replace(self, budget=raised, paused=False, needed=NOTHING)
+        coming = self.needed + self.reserved.all
         now, first = self.budget, self.first
         raised = replace(
             now,
-            usd=_above(now.usd, first.usd, spent.usd),
-            tokens=_above(now.tokens, first.tokens, spent.tokens),
-            wall=_above(now.wall, first.wall, spent.wall),
+            usd=_above(now.usd, first.usd, spent.usd, coming.usd),
+            tokens=_above(now.tokens, first.tokens, spent.tokens, coming.tokens),
+            wall=_above(now.wall, first.wall, spent.wall, 0),
         )
-        return replace(self, budget=raised, paused=False)
+        return replace(self, budget=raised, paused=False, needed=NOTHING)
 
 
 NOTHING_LIMITED = Account()
@@ -192,11 +213,15 @@ def exceeded(budget: Budget, spent: Spent) -> str:
     return ", ".join(found)
 
 
-def _above(now: Number | None, first: Number | None, used: Number) -> Number | None:
-    """A limit that is used up, raised by as many of its first amounts as it takes to be above what is used."""
-    if now is None or not first or used < now:
+def _above(now: Number | None, first: Number | None, used: Number, coming: Number) -> Number | None:
+    """A limit that is in the way, raised by as many of its first amounts as it takes.
+
+    To be above what is used, and not below that with what is `coming`.
+    """
+    if now is None or not first or (used < now and used + coming <= now):
         return now
-    return now + first * (math.floor((used - now) / first) + 1)
+    steps = max(math.floor((used - now) / first) + 1, math.ceil((used + coming - now) / first - CENT_FRACTION))
+    return now + first * steps
 
 
 def _least(one: Number | None, other: Number | None) -> Number | None:

@@ -12,9 +12,10 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from orchestrator.domain.chat import ChatCall, ChatMessage, ChatTracer
 from orchestrator.domain.outcome import ErrorInfo, Usage
+from orchestrator.llm.allowance import Allowance, Hold
 from orchestrator.llm.errors import classify
 from orchestrator.llm.grammar import enforceable
-from orchestrator.llm.prices import TokenCounts, bounded_tokens, cost
+from orchestrator.llm.prices import TokenCounts, bounded_tokens, cost, prompt_tokens
 from orchestrator.settings import ModelSettings
 
 _ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
@@ -27,6 +28,7 @@ class CallBook:
     Attributes:
         server: the base URL.
         price_cap_usd: for one call; None for no cap.
+        allowance: what all calls of the attempt may use together; None without limit.
         capture: whether the messages are told to the tracer.
         timeout: seconds for one call, an answer that is streamed included; None for no limit.
     """
@@ -37,19 +39,25 @@ class CallBook:
     on_usage: Callable[[Usage], None]
     tracer: ChatTracer | None = None
     price_cap_usd: float | None = None
+    allowance: Allowance | None = None
     capture: bool = True
     timeout: float | None = None
 
     def open(self, messages: Sequence[BaseMessage], arguments: dict[str, Any], max_tokens: int | None) -> OpenCall:
-        """Begin a call. Under a cap, `arguments` may get a `max_tokens`; for the local model its schema is adapted.
+        """Begin a call. Under a limit, `arguments` may get a `max_tokens`; for the local model its schema is adapted.
 
         Raises:
             PriceCapExceeded: the call may cost too much.
+            AllowanceExceeded: it may use more than the attempt has left.
         """
         asked = arguments.get("max_tokens", max_tokens)
-        if self.price_cap_usd is not None:
-            tools = json.dumps(arguments.get("tools") or "", default=str)
-            asked = bounded_tokens(self.settings, messages, asked, self.price_cap_usd, besides=len(tools.encode()))
+        hold = Hold()
+        if self.price_cap_usd is not None or self.allowance is not None:
+            tools = len(json.dumps(arguments.get("tools") or "", default=str).encode())
+            if self.price_cap_usd is not None:
+                asked = bounded_tokens(self.settings, messages, asked, self.price_cap_usd, besides=tools)
+            if self.allowance is not None:
+                asked, hold = self.allowance.open(self.settings, prompt_tokens(messages, besides=tools), asked)
             arguments["max_tokens"] = asked
         # What a call adds to the body replaces what the tier adds, unless they are joined.
         body = {**(self.settings.extra.get("extra_body") or {}), **(arguments.get("extra_body") or {})}
@@ -59,7 +67,7 @@ class CallBook:
             for where in (arguments, body):
                 if "response_format" in where:
                     where["response_format"] = enforceable(where["response_format"])
-        return OpenCall(self, list(messages), arguments, asked)
+        return OpenCall(self, list(messages), arguments, asked, hold)
 
 
 @dataclass(slots=True)
@@ -70,6 +78,7 @@ class OpenCall:
     messages: list[BaseMessage]
     arguments: dict[str, Any]
     max_tokens: int | None
+    hold: Hold = field(default_factory=Hold)
     started_at: float = field(default_factory=time.time)
     began: float = field(default_factory=time.monotonic)
 
@@ -129,6 +138,8 @@ class OpenCall:
         book, settings = self.book, self.book.settings
         spent = cost(settings, model, counts) if error is None or counts.output else None
         usage = Usage(counts.input, counts.output, spent, model_calls=1)
+        if book.allowance is not None:
+            book.allowance.close(self.hold, usage)
         book.on_usage(usage)
         if book.tracer is None:
             return

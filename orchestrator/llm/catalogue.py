@@ -11,6 +11,9 @@ from orchestrator.errors import ModelUnavailable, NotFound
 from orchestrator.settings import ModelSettings, Settings
 
 OPENAI_URL = "https://api.openai.com/v1"
+LOCAL_MAX_TOKENS = 700
+"""The local model does not stop by itself: inside a schema it fills every string and list that is not bounded."""
+
 NO_KEY = "no-key"
 """Sent to servers of one's own, which ask for none: the client insists on some key."""
 

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from orchestrator.domain.chat import ChatTracer
 from orchestrator.domain.outcome import Usage
 from orchestrator.errors import NotFound
-from orchestrator.llm.catalogue import OPENAI_URL, ResolvedModel, api_key, find, is_loopback, resolve
+from orchestrator.llm.catalogue import LOCAL_MAX_TOKENS, OPENAI_URL, ResolvedModel, api_key, find, is_loopback, resolve
 from orchestrator.llm.loading import load_clients
 from orchestrator.llm.local import LocalServer
 from orchestrator.llm.weights import SMOLLM2
@@ -21,8 +21,7 @@ from orchestrator.settings import ModelSettings
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-LOCAL_MAX_TOKENS = 700
-"""The local model does not stop by itself: inside a schema it fills every string and list that is not bounded."""
+    from orchestrator.llm.allowance import Allowance
 
 LOCAL_TEMPERATURE = 0.2
 LOCAL_TIMEOUT = 300.0
@@ -73,6 +72,7 @@ class Models:
         on_usage: Callable[[Usage], None] = lambda _: None,
         capture: bool = True,
         price_cap_usd: float | None = None,
+        allowance: Allowance | None = None,
     ) -> BaseChatModel:
         """A LangChain chat model. Each of its calls becomes a span under the current one. It never retries.
 
@@ -81,6 +81,7 @@ class Models:
             on_usage: told what each call used, also a failed one.
             capture: whether the spans hold the messages.
             price_cap_usd: for each call; one that may cost more is refused with `PriceCapExceeded`.
+            allowance: for all calls of an attempt; one that may use more is refused with `AllowanceExceeded`.
 
         Raises:
             NotFound: there is no such tier.
@@ -102,6 +103,7 @@ class Models:
             on_usage=on_usage,
             tracer=self._tracer,
             price_cap_usd=price_cap_usd,
+            allowance=allowance,
             capture=capture,
             timeout=arguments["timeout"],
         )

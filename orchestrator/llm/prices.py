@@ -20,6 +20,8 @@ BYTES_PER_TOKEN = 3
 
 TOKENS_PER_MESSAGE = 8
 CAPPED_MAX_TOKENS = 8_192
+ROUNDING = 1e-12
+"""USD that a sum of floating-point numbers may be off by."""
 
 
 class PriceCapExceeded(AttemptError):
@@ -99,18 +101,17 @@ def bounded_tokens(
     Raises:
         PriceCapExceeded: the call may cost more, or no price is known.
     """
-    prompt = prompt_tokens(messages) + math.ceil(besides / BYTES_PER_TOKEN)
-    fixed = cost(settings, settings.model, TokenCounts(prompt, 0))
-    each = cost(settings, settings.model, TokenCounts(0, MILLION))
-    if fixed is None or each is None:
+    prompt = prompt_tokens(messages, besides=besides)
+    prices = call_prices(settings, prompt)
+    if prices is None:
         raise PriceCapExceeded(
             f"no price is known for {settings.model}, so a price cap cannot be kept",
             remedy="give the tier input_price and output_price in configs/models.yaml",
         )
-    room = cap_usd - fixed
-    affordable = CAPPED_MAX_TOKENS if each == 0 else math.floor(room / each * MILLION + 1e-6)
+    fixed, each = prices
+    affordable = affordable_tokens(cap_usd - fixed, each)
     wanted = max_tokens if max_tokens is not None else 1
-    if room < 0 or affordable < wanted:
+    if affordable < wanted:
         estimate = fixed + wanted * each / MILLION
         raise PriceCapExceeded(
             f"the call may cost {estimate:.6f} USD (a prompt of about {prompt} tokens, an answer of up to {wanted}), "
@@ -120,9 +121,23 @@ def bounded_tokens(
     return max_tokens if max_tokens is not None else min(affordable, CAPPED_MAX_TOKENS)
 
 
-def prompt_tokens(messages: Sequence[BaseMessage]) -> int:
-    """An upper guess at the prompt's tokens, from its size."""
-    return sum(
+def call_prices(settings: ModelSettings, prompt: int) -> tuple[float, float] | None:
+    """USD for a prompt of so many tokens, and for a million tokens of its answer; None where no price is known."""
+    fixed = cost(settings, settings.model, TokenCounts(prompt, 0))
+    each = cost(settings, settings.model, TokenCounts(0, MILLION))
+    return None if fixed is None or each is None else (fixed, each)
+
+
+def affordable_tokens(room: float, each: float) -> int:
+    """How many tokens of an answer `room` USD pay for at `each` USD a million; -1 where not even the prompt fits."""
+    if room < -ROUNDING:
+        return -1
+    return CAPPED_MAX_TOKENS if each == 0 else max(0, math.floor(room / each * MILLION + 1e-6))
+
+
+def prompt_tokens(messages: Sequence[BaseMessage], *, besides: int = 0) -> int:
+    """An upper guess at the prompt's tokens, from its size; `besides` are bytes of the tools."""
+    return math.ceil(besides / BYTES_PER_TOKEN) + sum(
         TOKENS_PER_MESSAGE + math.ceil(len(_sent(message).encode(errors="replace")) / BYTES_PER_TOKEN)
         for message in messages
     )

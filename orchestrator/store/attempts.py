@@ -187,8 +187,9 @@ async def cancel_attempts(
 ) -> list[tuple[ProcessId | None, RunId]]:
     """Cancel the attempts of a run, of one of its steps, or those of `ids`.
 
-    What nobody has begun is cancelled at once, without an inbox row (the caller is the supervisor). What runs is
-    marked, and its worker's outcome follows; a child run is asked to cancel itself, and its outcome follows too.
+    What nobody has begun is cancelled at once, without an inbox row (the caller is the supervisor), unless it is one
+    of `ids` and holds a part of the run's budget. What runs is marked, and its worker's outcome follows; a child run is
+    asked to cancel itself, and its outcome follows too.
 
     Returns:
         The processes to tell, each with the run that this is about: this one, or a child run; None for a child run

@@ -10,6 +10,7 @@ from orchestrator.domain.attempt import Purpose
 from orchestrator.domain.identity import AttemptId, RunId
 from orchestrator.domain.outcome import Outcome, OutcomeKind, Usage
 from orchestrator.domain.payload import PayloadRef
+from orchestrator.domain.reservation import NOTHING, Reservation
 from orchestrator.store.jsonb import from_jsonb
 from orchestrator.store.queries import query
 from orchestrator.store.rows import read_error
@@ -24,7 +25,10 @@ ANSWER: Final = "answer"
 
 @dataclass(frozen=True, slots=True)
 class SettledAttempt:
-    """An attempt that has ended, as its supervisor folds it in. Times are Unix seconds."""
+    """An attempt that has ended, as its supervisor folds it in. Times are Unix seconds.
+
+    `reserved` is what was set aside for it of the run's budget.
+    """
 
     id: AttemptId
     step: str
@@ -38,6 +42,7 @@ class SettledAttempt:
     queued_at: float
     claimed_at: float | None
     finished_at: float
+    reserved: Reservation = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,11 @@ class InboxRow:
     attempt_id: AttemptId | None
     payload: Any
     settled: SettledAttempt | None
+
+    @property
+    def late(self) -> bool:
+        """Whether it is a lost attempt's second row."""
+        return bool(self.payload) and self.kind == OUTCOME
 
     @property
     def usage(self) -> Usage:
@@ -112,4 +122,5 @@ def _settled(record: Record) -> SettledAttempt:
         queued_at=record["queued_at"].timestamp(),
         claimed_at=None if claimed_at is None else claimed_at.timestamp(),
         finished_at=record["finished_at"].timestamp(),
+        reserved=Reservation.from_json(from_jsonb(record["reserved"])),
     )

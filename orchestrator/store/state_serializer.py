@@ -10,13 +10,14 @@ from orchestrator.domain.budget import Account, Budget, OnExceed
 from orchestrator.domain.item import ItemState, Judge, Phase
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.payload import PayloadRef
+from orchestrator.domain.reservation import Reservation, Reserved
 from orchestrator.domain.run import Ending, Patch, RunState, RunStatus, StepState, StepStatus, fold
 from orchestrator.domain.verdict import Verdict
 from orchestrator.store.state_format import PATCH, STATE, read_patch, write_patch, write_state
 
 STORED_TYPES = (
     Patch, RunState, RunStatus, StepState, StepStatus, ItemState, Judge, Phase, Verdict, ErrorInfo, PayloadRef, Ending,
-    Account, Budget, OnExceed,
+    Account, Budget, OnExceed, Reservation, Reserved,
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from orchestrator.domain import event as events
-from orchestrator.domain.budget import Account, Budget, OnExceed, Spent, exceeded
+from orchestrator.domain.budget import Account, Budget, Spent, exceeded
 from orchestrator.domain.item import ItemState, Phase
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.run import RunState, RunStatus, StepStatus
@@ -14,6 +14,7 @@ from orchestrator.store import inbox
 from orchestrator.store.inbox import InboxRow
 from orchestrator.supervisor.context import RunContext
 from orchestrator.supervisor.draft import Draft
+from orchestrator.supervisor.reserving import closed, pause
 
 
 def open_account(context: RunContext) -> Account | None:
@@ -29,7 +30,7 @@ def reckon(draft: Draft, rows: Sequence[InboxRow]) -> None:
     if not account.budget.limits or run.ending is not None:
         return
     for row in rows:
-        account = account.charged(row.usage)
+        account = closed(account, row)
     now = draft.context.clock()
     account = account.resting(now, only_people=False)
     spent = account.spent(run.started_at, now)
@@ -40,11 +41,12 @@ def reckon(draft: Draft, rows: Sequence[InboxRow]) -> None:
     if account.paused and (stops or draft.state().settled_all):
         account, draft.status = account.released(), RunStatus.RUNNING
     if not (account.paused or stops) and exceeded(account.budget, spent) and not draft.state().settled_all:
-        stops = account.budget.on_exceed is OnExceed.FAIL
+        stops = not account.budget.asks
         if not stops:
-            account, draft.status = _paused(draft, account, spent), RunStatus.PAUSED
+            account = pause(draft, account, spent, exceeded(account.budget, spent))
+            draft.status = RunStatus.PAUSED
     if stops:
-        message = f"the budget is used up: {exceeded(account.budget, spent)}"
+        message = f"the budget is used up: {exceeded(account.budget, spent) or 'a person has stopped the run'}"
         draft.put(stopped=ErrorInfo("budget_exceeded", "budget", message))
     draft.put(account=account)
 
@@ -68,17 +70,6 @@ def _only_people(run: RunState) -> bool:
 def _held_up(item: ItemState) -> bool:
     """Whether a pause keeps an item from going on, and nothing of it is under way."""
     return item.wants_dispatch and not any(judge.phase is Phase.RUNNING for judge in item.judges)
-
-
-def _paused(draft: Draft, account: Account, spent: Spent) -> Account:
-    data = {
-        "reason": exceeded(account.budget, spent),
-        "spent": {"usd": spent.usd, "tokens": spent.tokens, "wall": round(spent.wall, 3)},
-        "budget": account.budget.as_json(),
-    }
-    after = account.held(draft.context.clock())
-    draft.say(events.RUN_PAUSED, "", data, key=f"{events.RUN_PAUSED}/{after.pauses}")
-    return after
 
 
 def _continued(draft: Draft, account: Account, spent: Spent, answer: InboxRow) -> Account:

@@ -10,6 +10,7 @@ from orchestrator.domain.budget import Budget
 from orchestrator.domain.event import Event
 from orchestrator.domain.identity import AttemptId, RunId
 from orchestrator.domain.outcome import ErrorInfo
+from orchestrator.domain.reservation import Room
 from orchestrator.domain.run import Ending, RunStatus
 from orchestrator.store import attempts, runs
 from orchestrator.store.events import append_events
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 async def child_run(draft: Draft, spec: StepSpec, attempt: AttemptId, given: dict[str, Any], trace: str) -> NewRun:
-    """The run that is to carry out `attempt`, with its inputs put into the draft.
+    """The run that is to carry out `attempt`, with its inputs put into the draft; its budget is still to be settled.
 
     Raises:
         InputsInvalid: `given`, the rendered `with`, does not fit the inputs of the workflow.
@@ -42,7 +43,6 @@ async def child_run(draft: Draft, spec: StepSpec, attempt: AttemptId, given: dic
         priority=context.run.priority + spec.priority,
         parent_run=context.run_id,
         parent_step=spec.id,
-        budget=_handed_down(draft, spec),
         traceparent=trace,
     )
 
@@ -80,9 +80,14 @@ def _as_seen_above(run: RunRow, ending: Ending) -> ErrorInfo | None:
     return ErrorInfo(ending.error.code, "error", f"child run {run.id}: {ending.error.message}", ending.error.detail)
 
 
-def _handed_down(draft: Draft, spec: StepSpec) -> Budget | None:
-    """What the step gives a child run, and never more than the run itself has left; `finally` has no such bound."""
-    if draft.base.ending is not None:
+def handed_down(draft: Draft, spec: StepSpec, reserved: Room) -> Budget | None:
+    """What the step gives a child run: of money and tokens what is `reserved` for it, of time what the run has left.
+
+    `finally` has no such bound.
+    """
+    account = draft.account
+    if draft.closing or not account.budget.limits:
         return spec.budget
-    left = draft.account.left(draft.base.started_at, draft.context.clock())
-    return spec.budget.tightest(left) if spec.budget and left else spec.budget or left
+    wall = account.wall_left(draft.base.started_at, draft.context.clock())
+    left = Budget(reserved.usd, reserved.tokens, wall, account.budget.on_exceed)
+    return left if spec.budget is None else spec.budget.tightest(left)

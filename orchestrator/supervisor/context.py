@@ -14,6 +14,7 @@ from orchestrator.domain.identity import RunId
 from orchestrator.domain.run import RunState, StepState
 from orchestrator.domain.span import SpanEvent
 from orchestrator.errors import ExpressionError
+from orchestrator.llm.tariffs import Tariffs
 from orchestrator.store import Database
 from orchestrator.store.batching import Batcher
 from orchestrator.store.inbox import InboxRow
@@ -37,6 +38,7 @@ class RunContext:
         state_of: gives what is known of another run, None where nothing is (any more).
         inbox: gives what has come for a run.
         parking: says when the run is to leave this process.
+        tariffs: what calls of the project's models may cost.
         said: verdicts, kept for the span of their step.
         wake: set whenever something may be in the run's inbox.
         draft: what the last superstep has changed, until its checkpoint is written.
@@ -54,6 +56,7 @@ class RunContext:
     state_of: Callable[[RunId], Awaitable[RunState | None]]
     inbox: Batcher[RunId, list[InboxRow]]
     parking: Parking
+    tariffs: Tariffs
     tracing: Tracing | None = None
     said: dict[str, list[SpanEvent]] = field(default_factory=dict)
     wake: asyncio.Event = field(default_factory=asyncio.Event)

@@ -12,11 +12,12 @@ from orchestrator.domain.item import ItemState, Phase
 from orchestrator.domain.progress import close, has_room
 from orchestrator.domain.readiness import Readiness, rule
 from orchestrator.domain.run import StepState, StepStatus
-from orchestrator.errors import ExpressionError, InputsInvalid
+from orchestrator.errors import BudgetRefused, ExpressionError, InputsInvalid
 from orchestrator.supervisor.accounting import at_rest
 from orchestrator.supervisor.draft import Draft
 from orchestrator.supervisor.ending import fail_item, fail_step, gathering, say_finished, skip_step
 from orchestrator.supervisor.orders import order_judges, order_work, prepare_item, prepare_iteration
+from orchestrator.supervisor.reserving import end_shortage
 from orchestrator.supervisor.rules import chooser
 from orchestrator.workflow import StepSpec
 
@@ -35,9 +36,12 @@ async def dispatch(draft: Draft) -> None:
     else:
         for step, index in draft.agenda:
             await _send(draft, step, index)
+            if index != NO_ITEM and (step, index) not in draft.held_up:
+                draft.candidates.append(step)  # others of its items may have waited behind it
         await _consider(draft)
-        if draft.later or run.candidates or run.agenda:
-            draft.put(agenda=(), candidates=tuple(draft.later))
+        if draft.later or draft.held_up or run.candidates or run.agenda:
+            draft.put(agenda=tuple(draft.held_up), candidates=tuple(draft.later))
+        end_shortage(draft)
     account = at_rest(draft)
     if account is not None:
         draft.put(account=account)
@@ -94,7 +98,10 @@ def _with_items(draft: Draft, spec: StepSpec, step: StepState, items: Any) -> St
 
 
 async def _fill(draft: Draft, spec: StepSpec) -> None:
-    """Start as many further items of a `foreach` as its `max_parallel` leaves room for, a slice in each superstep."""
+    """Start as many further items of a `foreach` as its `max_parallel` leaves room for, a slice in each superstep.
+
+    Once the budget has no room for one of them, the others wait behind it.
+    """
     step = draft.step(spec.id)
     assert spec.foreach is not None
     limit, judged_by = spec.foreach.max_parallel, gathering(spec)
@@ -105,6 +112,8 @@ async def _fill(draft: Draft, spec: StepSpec) -> None:
     last = step.sent + SLICE
     while has_room(step, judged_by, limit) and step.sent < last:
         await _send_new(draft, spec, scope, step.sent, values[step.sent])
+        if (spec.id, step.sent) in draft.held_up:
+            return
         step = draft.step(spec.id)
     if has_room(step, judged_by, limit):
         draft.later.append(spec.id)
@@ -135,7 +144,7 @@ async def _send(draft: Draft, step: str, index: int) -> None:
         if item.with_ is None:
             item = await prepare_iteration(draft, spec, item)
         draft.put_item(await order_work(draft, spec, item))
-    except (ExpressionError, InputsInvalid) as error:
+    except (ExpressionError, InputsInvalid, BudgetRefused) as error:
         after = fail_item(draft, spec, item, error, await chooser(draft, spec))
         if after.wants_dispatch:  # `on_error` has handed it to somebody else
             await _send(draft, step, index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.domain import event as events
@@ -12,12 +13,21 @@ from orchestrator.domain.event import Event
 from orchestrator.domain.identity import NO_ITEM, AttemptId
 from orchestrator.domain.item import ItemState
 from orchestrator.domain.payload import Payload, PayloadRef
+from orchestrator.domain.reservation import Reservation
 from orchestrator.domain.run import Ending, Patch, RunState, RunStatus, StepState, fold
 from orchestrator.domain.verdict import Verdict
 from orchestrator.store.runs import NewRun
 from orchestrator.store.steps import StepRow
 from orchestrator.store.superstep import CheckpointWrite, Superstep
 from orchestrator.supervisor.context import RunContext
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """An attempt of a step does not fit into what is left of the budget: it asks for `needed` at the least."""
+
+    step: str
+    needed: Reservation
 
 
 class Draft:
@@ -28,6 +38,7 @@ class Draft:
         base: the state that it began with.
         steps, items: what became of them.
         agenda, candidates: items and steps that dispatch is to look at now.
+        held_up: items for which the budget has no room now, with what they ask for.
         later: steps that it is to look at in a superstep of its own.
         orders, children: attempts to queue, and child runs to begin.
         revoked: attempts to call back, because nothing waits for them any more; None for all of the run.
@@ -43,6 +54,7 @@ class Draft:
         self.items: dict[tuple[str, int], ItemState] = {}
         self.agenda: list[tuple[str, int]] = []
         self.candidates: list[str] = []
+        self.held_up: dict[tuple[str, int], Shortage] = {}
         self.later: list[str] = []
         self.orders: list[AttemptOrder] = []
         self.children: list[NewRun] = []
@@ -61,6 +73,11 @@ class Draft:
         """What the run may use and has used, as it stands now."""
         account: Account = self._scalars.get("account", self.base.account)
         return account
+
+    @property
+    def closing(self) -> bool:
+        """Whether the steps have settled, so that `finally` is what is left; no budget of the run bounds it."""
+        return self._scalars.get("ending", self.base.ending) is not None
 
     def state(self) -> RunState:
         """The state as it will be, for expressions that read what this superstep has just changed."""
@@ -128,6 +145,13 @@ class Draft:
     ) -> None:
         """Record an event; of two with the same `key` the first counts."""
         self._events.append(Event(self.context.run_id, self.context.tenant, kind, step, item, attempt, data, key))
+
+    def withdraw(self) -> None:
+        """Take back what was to be sent in this superstep."""
+        taken = {order.id for order in self.orders}
+        self._events = [event for event in self._events if event.attempt_id not in taken]
+        self.orders.clear()
+        self.children.clear()
 
     def patch(self) -> Patch:
         """The changes as they go into the checkpoint."""

@@ -9,9 +9,12 @@ from orchestrator.domain.item import ChooseRule, ItemState, Phase, by_rule
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.progress import PLAIN, Gathering, on_item_settled
 from orchestrator.domain.run import StepState, StepStatus
-from orchestrator.errors import ExpressionError, InputsInvalid
+from orchestrator.errors import BudgetRefused, ExpressionError, InputsInvalid
 from orchestrator.supervisor.draft import Draft
 from orchestrator.workflow import StepSpec
+
+Unsendable = ExpressionError | InputsInvalid | BudgetRefused
+"""Why an item is not sent: an expression does not evaluate, a child run's inputs are wrong, its budget has no room."""
 
 
 def settle_item(draft: Draft, spec: StepSpec, item: ItemState) -> None:
@@ -24,15 +27,15 @@ def settle_item(draft: Draft, spec: StepSpec, item: ItemState) -> None:
         say_finished(draft, after)
 
 
-def fail_item(
-    draft: Draft, spec: StepSpec, item: ItemState, error: ExpressionError | InputsInvalid, choose: ChooseRule
-) -> ItemState:
-    """An item whose expressions do not evaluate, or that gives a child run wrong inputs: `on_error`, or a failure.
+def fail_item(draft: Draft, spec: StepSpec, item: ItemState, error: Unsendable, choose: ChooseRule) -> ItemState:
+    """An item that cannot be sent: `on_error`, or a failure.
 
     It has not been sent, so that an escalation finds nothing to hand over where its `with` is not rendered.
     """
     if isinstance(error, InputsInvalid):
         info = ErrorInfo("inputs_invalid", "error", error.message)
+    elif isinstance(error, BudgetRefused):
+        info = ErrorInfo("budget_exceeded", "budget", error.message, error.remedy)
     else:
         info = expression_error(error)
     after = by_rule(replace(item, error=info, judges=()), info, choose)

@@ -67,6 +67,7 @@ async def advance(state: SupervisorState, runtime: Runtime[RunContext]) -> Comma
         return _go_on(draft)
     if run.candidates and not run.paused:  # a large `foreach` was put off
         draft.candidates += run.candidates
+        draft.agenda += run.agenda
     else:
         await settle(draft)
     await dispatch(draft)

@@ -12,11 +12,13 @@ from orchestrator.domain.gate import step_rate
 from orchestrator.domain.identity import NO_ITEM, attempt_id, traceparent
 from orchestrator.domain.item import ItemState, Judge, on_asked, on_judge_sent, on_sent
 from orchestrator.domain.worker import AGENT_WORKER, HUMAN_WORKER, RUN_WORKER, UNCLAIMED, VALIDATOR_POOL
-from orchestrator.supervisor.children import child_run
+from orchestrator.store.runs import NewRun
+from orchestrator.supervisor.children import child_run, handed_down
 from orchestrator.supervisor.context import RunContext, item_scope
 from orchestrator.supervisor.draft import Draft
 from orchestrator.supervisor.judging import judge_case
 from orchestrator.supervisor.questions import expires_at, question
+from orchestrator.supervisor.reserving import grant, grant_all
 from orchestrator.supervisor.reuse import render_with
 from orchestrator.workflow import StepSpec
 
@@ -73,11 +75,12 @@ def _rendered(
 
 
 async def order_work(draft: Draft, spec: StepSpec, item: ItemState) -> ItemState:
-    """Order the item's next attempt: of a worker, of a child run, or of a person.
+    """Order the item's next attempt: of a worker, of a child run, or of a person. It stays READY if it has to wait.
 
     Raises:
         ExpressionError: a person is asked, and `assignee` does not evaluate.
         InputsInvalid: a child run is to begin, and `with` does not fit its inputs.
+        BudgetRefused: its budget will never have room for it.
     """
     context, now = draft.context, draft.context.clock()
     worker = item.worker or spec.worker
@@ -87,6 +90,7 @@ async def order_work(draft: Draft, spec: StepSpec, item: ItemState) -> ItemState
     options = _options(context, spec, item, worker)
     payload = item.input if worker == AGENT_WORKER and item.input is not None else item.with_
     said: dict[str, Any] = {}
+    child: NewRun | None = None
     if worker == HUMAN_WORKER:
         asked = await question(draft, spec, item)
         payload = draft.put_value(asked)
@@ -94,7 +98,7 @@ async def order_work(draft: Draft, spec: StepSpec, item: ItemState) -> ItemState
         said = {"assignee": asked["assignee"], "expires_at": options["expires_at"]}
     elif worker == RUN_WORKER:
         given = await context.payloads.value(context.tenant, item.with_)
-        draft.children.append(await child_run(draft, spec, attempt, given, trace))
+        child = await child_run(draft, spec, attempt, given, trace)
         said = {"run": str(attempt)}
     order = AttemptOrder(
         id=attempt,
@@ -115,6 +119,14 @@ async def order_work(draft: Draft, spec: StepSpec, item: ItemState) -> ItemState
         traceparent=trace,
         idempotency_key=item.idempotency_key,
     )
+    leave = await grant(draft, spec, item, order)
+    if leave is None:
+        return item
+    order = leave.apply(order)
+    if child is not None:
+        draft.children.append(replace(child, budget=handed_down(draft, spec, leave.allowance)))
+    if leave.tier is not None:
+        said |= {"model": leave.tier, "instead_of": options.get("model")}
     _place(draft, order, {"why": item.why or "first", **said})
     sent = on_sent(item, attempt)
     return on_asked(sent, now) if worker == HUMAN_WORKER else sent
@@ -139,13 +151,18 @@ def _options(context: RunContext, spec: StepSpec, item: ItemState, worker: str) 
 
 
 async def order_judges(draft: Draft, spec: StepSpec, item: ItemState) -> ItemState:
-    """Order an attempt for every judge of the item that is due.
+    """Order an attempt for every judge of the item that is due; one that has to wait stays READY.
 
     Raises:
         ExpressionError: an expression of a rubric does not evaluate; then none is ordered.
+        BudgetRefused: what a judge costs is not known.
     """
     orders = [(judge, await _judge_order(draft, spec, item, judge)) for judge in item.judges_due]
-    for judge, order in orders:
+    leaves = await grant_all(draft, spec, item, [order for _, order in orders])
+    for (judge, given), leave in zip(orders, leaves, strict=True):
+        if leave is None:
+            continue
+        order = leave.apply(given)
         _place(draft, order, {"why": "retry" if judge.tries else "first"})
         item = on_judge_sent(item, judge.name, order.id)
     return item
@@ -157,10 +174,15 @@ async def _judge_order(draft: Draft, spec: StepSpec, item: ItemState, judge: Jud
     validator = next(validator for validator in spec.validators if validator.name == judge.name)
     assert item.with_ is not None and item.output is not None and item.attempt is not None
     assert validator.worker is not None
-    payload, options = item.with_, {"output": item.output.sha256, "revision": item.revision}
+    payload = item.with_
+    options: dict[str, Any] = {"output": item.output.sha256, "revision": item.revision}
     if validator.judge is not None:
         payload = await judge_case(draft, spec, item, validator.judge, judge.name)
-        options |= {"model": validator.judge.model, "price_cap_usd": validator.judge.price_cap_usd}
+        options |= {
+            "output_size": item.output.size,
+            "model": validator.judge.model,
+            "price_cap_usd": validator.judge.price_cap_usd,
+        }
     return AttemptOrder(
         id=attempt_id(context.run_id, spec.id, item.index, number, f"{item.number}:{judge.name}"),
         run_id=context.run_id,

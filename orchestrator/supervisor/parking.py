@@ -110,7 +110,7 @@ def waits_long(context: RunContext, run: RunState) -> bool:
 def _waits_long(run: RunState, spec: StepSpec, item: ItemState) -> bool:
     if item.phase is Phase.RUNNING:
         return item.asked_at > 0 or (item.worker or spec.worker) == RUN_WORKER
-    return item.phase is Phase.READY and run.paused
+    return item.phase is Phase.READY and (run.paused or (item.step, item.index) in run.agenda)
 
 
 async def _woken(wake: asyncio.Event, seconds: float | None) -> bool:

@@ -7,6 +7,7 @@ import logging
 
 from orchestrator.domain.identity import RunId
 from orchestrator.errors import OrchestratorError
+from orchestrator.llm.tariffs import Tariffs
 from orchestrator.queue import (
     RUN_CHANNEL,
     RUN_ENTRYPOINT,
@@ -39,6 +40,7 @@ class Supervisor:
         listener: this process's LISTEN connection.
         notifier: this process's coalesced notifications.
         settings: times and limits.
+        tariffs: of the project's models, for runs with a budget.
         tracing: where spans go, None for nowhere.
         metrics: gets the depth of the pools.
     """
@@ -49,8 +51,9 @@ class Supervisor:
         listener: Listener,
         notifier: Notifier,
         settings: SupervisorSettings,
-        tracing: Tracing | None = None,
         *,
+        tariffs: Tariffs,
+        tracing: Tracing | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         self._database = database
@@ -58,7 +61,7 @@ class Supervisor:
         self._settings = settings
         self._channel = ""
         signals = Signals(notifier)
-        self._residents = Residents(database, signals, settings, tracing)
+        self._residents = Residents(database, signals, settings, tariffs, tracing)
         self._sweeper = Sweeper(database, signals, notifier, settings, metrics=metrics)
         self._presence = Presence(database, "supervisor", every=settings.heartbeat, on_buried=self._start_afresh)
 

@@ -17,6 +17,7 @@ from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.payload import PayloadRef
 from orchestrator.domain.run import Patch
 from orchestrator.errors import Fenced, OrchestratorError, ServiceError
+from orchestrator.llm.tariffs import Tariffs
 from orchestrator.settings import SupervisorSettings
 from orchestrator.store import Database, runs
 from orchestrator.store.batching import Batcher
@@ -62,9 +63,15 @@ class Residents:
     """Takes runs in, drives them through the supervisor graph, and hands back what is left at the end."""
 
     def __init__(
-        self, database: Database, signals: Signals, settings: SupervisorSettings, tracing: Tracing | None
+        self,
+        database: Database,
+        signals: Signals,
+        settings: SupervisorSettings,
+        tariffs: Tariffs,
+        tracing: Tracing | None,
     ) -> None:
         self._database = database
+        self._tariffs = tariffs
         self._signals = signals
         self._tracing = tracing
         self._payloads = Payloads(database)
@@ -168,6 +175,7 @@ class Residents:
             state_of=partial(state_of, self._graph),
             inbox=self._inbox,
             parking=self._parking,
+            tariffs=self._tariffs,
             tracing=self._tracing,
             wake=wake,
         )

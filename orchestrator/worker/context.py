@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from orchestrator.domain.identity import NO_ITEM, RunId
 from orchestrator.domain.outcome import Usage
 from orchestrator.errors import DatabaseUnavailable, ModelUnavailable, SecretMissing
+from orchestrator.llm.allowance import Allowance
 from orchestrator.worker.effects import Effect, Ledger
 from orchestrator.worker.journal import Journal
 from orchestrator.worker.threads import Stop
@@ -31,8 +32,9 @@ class ModelSource(Protocol):
         on_usage: Callable[[Usage], None],
         capture: bool = True,
         price_cap_usd: float | None = None,
+        allowance: Allowance | None = None,
     ) -> BaseChatModel:
-        """The tier's chat model; each call reports what it used to `on_usage`."""
+        """The tier's chat model; each call reports what it used to `on_usage`; `allowance` comes with a budget only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Assignment:
         input: for a worker its input, for a validator the judged step's `with`.
         feedback: why the output was rejected, when this is a revision.
         rejected: the output that was rejected, when this is a revision.
-        options: what the supervisor adds: `secrets`, `model`, `price_cap_usd`, `revision`.
+        options: what the supervisor adds: `secrets`, `model`, `price_cap_usd`, `allowance`, `revision`.
         last_heartbeat: the details of the last heartbeat that an earlier attempt sent.
     """
 
@@ -140,6 +142,7 @@ class Context:
         self._loop = loop
         self._capture = capture
         self._usage_lock = threading.Lock()
+        self._limits = {} if (allowance := Allowance.of(assignment.options)) is None else {"allowance": allowance}
 
     @property
     def run_id(self) -> RunId:
@@ -267,6 +270,8 @@ class Context:
 
         Raises:
             ModelUnavailable: there are no models here, or neither names a tier.
+
+        Calls that might use more than the attempt's share of the run's budget raise `AllowanceExceeded`.
         """
         from orchestrator.worker.chat import TierModel
 
@@ -286,6 +291,7 @@ class Context:
             on_usage=self.add_usage,
             capture=self._capture,
             price_cap_usd=self.options.get("price_cap_usd"),
+            **self._limits,
         )
 
     def add_usage(self, usage: Usage) -> None:

@@ -85,6 +85,7 @@ class ToolContext(Context):
             tracing=outer.tracing,
             stop=stop,
         )
+        self._limits = outer._limits  # one allowance for all of the attempt
 
     def add_usage(self, usage: Usage) -> None:
         """Count it on the agent's attempt, too."""

@@ -22,6 +22,8 @@ from orchestrator.worker.threads import Stop
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+    from orchestrator.llm.allowance import Allowance
+
 
 @dataclass(slots=True)
 class MemoryRow:
@@ -62,6 +64,7 @@ class FixedModels:
         on_usage: Callable[[Usage], None],
         capture: bool = True,
         price_cap_usd: float | None = None,
+        allowance: Allowance | None = None,
     ) -> BaseChatModel:
         """The model given for the tier.
 

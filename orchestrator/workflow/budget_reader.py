@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from orchestrator.domain.budget import Budget, OnExceed
-from orchestrator.workflow.fields import NOT_YET, Fields, as_mapping
+from orchestrator.workflow.fields import Fields, as_mapping
 from orchestrator.workflow.language import BUDGET, LIMITS
 from orchestrator.workflow.problems import Problems
-from orchestrator.workflow.yaml_nodes import Node, Scalar
+from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar
 
 
 def read_budget(problems: Problems, node: Node) -> Budget | None:
@@ -24,10 +24,18 @@ def read_budget(problems: Problems, node: Node) -> Budget | None:
     return budget
 
 
+def read_attempt_budget(problems: Problems, node: Node) -> Budget | None:
+    """What each attempt of a step may use: money and tokens. Its `on_exceed` is PAUSE where the run's counts."""
+    budget = read_budget(problems, node)
+    entries = node.entries if isinstance(node, Mapping) else {}
+    if "wall" in entries:
+        problems.at(entries["wall"], "an attempt has no 'wall'", "write timeout: {attempt: 10m} at the step")
+    said = entries.get("on_exceed")
+    if said is not None and isinstance(said, Scalar) and said.value == OnExceed.PAUSE:
+        problems.at(said, "the budget of a step does not pause", "leave out on_exceed: then that of the run counts")
+    return budget
+
+
 def _on_exceed(fields: Fields) -> OnExceed:
-    node = fields.node("on_exceed")
-    if isinstance(node, Scalar) and node.value == "downgrade":
-        fields.problems.at(node, f"'on_exceed: downgrade' {NOT_YET}", f"known: {', '.join(sorted(OnExceed))}")
-        return OnExceed.PAUSE
     word = fields.choice("on_exceed")
     return OnExceed.PAUSE if word is None else OnExceed(word)

@@ -117,6 +117,7 @@ class Facts:
         capped_tokens: an answer's limit under a price cap, where the tier sets none.
         tenant: whose run it would be.
         tools: bytes of what a model is told of each worker and tool, by its name.
+        usd_limited: whether the run has a budget in USD: a model whose price is not known is not asked then.
     """
 
     models: Mapping[str, ModelFacts] = field(default_factory=dict)
@@ -128,6 +129,7 @@ class Facts:
     capped_tokens: int = 8_192
     tenant: str = "default"
     tools: Mapping[str, int] = field(default_factory=dict)
+    usd_limited: bool = False
 
     def model(self, tier: str | None) -> tuple[str, ModelFacts] | None:
         """A tier's name and facts; the first for None, and None where there is no such tier."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.domain.budget import Budget
@@ -36,6 +37,7 @@ class _Forecaster:
 
     def run(self, workflow: Workflow, inputs: Mapping[str, Any], facts: Facts, budget: Budget | None) -> Forecast:
         preview = Preview(workflow, inputs, facts.tenant)
+        facts = replace(facts, usd_limited=facts.usd_limited or (budget is not None and budget.usd is not None))
 
         def child(spec: StepSpec, preview: Preview) -> tuple[Forecast | None, str]:
             return self._child(workflow, spec, preview, facts)

@@ -64,6 +64,8 @@ class JudgeCost:
         found = []
         for judge in self.judges:
             known, cap = self.facts.model(judge.model), judge.price_cap_usd
+            if known is not None and cap is None and self.facts.usd_limited and known[1].cost(1, 1) is None:
+                found.append(f"no price is known for {known[1].model}, and under a budget in USD it does not judge")
             if known is None or cap is None or known[1].free:
                 continue
             least = known[1].cost(self._tokens(judge), known[1].max_tokens or 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from orchestrator.domain.budget import OnExceed
 from orchestrator.domain.policy import Timeouts
 from orchestrator.domain.worker import (
     AGENT_POOL,
@@ -15,7 +14,7 @@ from orchestrator.domain.worker import (
     WorkerCard,
     WorkerKind,
 )
-from orchestrator.workflow.budget_reader import read_budget
+from orchestrator.workflow.budget_reader import read_attempt_budget, read_budget
 from orchestrator.workflow.fields import Fields, as_items, as_mapping, as_name, as_text
 from orchestrator.workflow.language import EXPIRES
 from orchestrator.workflow.model import ExpiresSpec
@@ -39,6 +38,7 @@ def read_worker(step: StepReading) -> None:
     card = _worker(step)
     read_with(step)
     _work(step)
+    _attempt_budget(step)
     _policy(step, card)
 
 
@@ -54,6 +54,7 @@ def read_agent(step: StepReading) -> None:
     _work(step)
     read_prompts(step)
     read_tools(step)
+    _attempt_budget(step)
     _policy(step, None)
 
 
@@ -152,13 +153,18 @@ def _secrets(step: StepReading, node: Node) -> tuple[str, ...]:
     return tuple(name for name in names if name)
 
 
+def _attempt_budget(step: StepReading) -> None:
+    if (node := step.fields.node("budget")) is not None:
+        step.keep("budget", read_attempt_budget(step.problems, node))
+
+
 def _budget(step: StepReading, node: Node) -> None:
     """What each child run may use; in `finally` it never pauses."""
     budget = read_budget(step.problems, node)
     said = node.entries.get("on_exceed") if isinstance(node, MappingNode) else None
     step.draft.exceeds = said is not None
     step.keep("budget", budget)
-    if said is not None and step.scope.ending and budget and budget.on_exceed is OnExceed.PAUSE:
+    if said is not None and step.scope.ending and budget and budget.asks:
         step.problems.at(said, NO_PEOPLE, "write on_exceed: fail")
 
 

@@ -200,7 +200,7 @@ LIMITS = {
 }
 BUDGET = Section({
     **LIMITS,
-    "on_exceed": Key(one_of(*OnExceed), "Ask a person whether to go on, or fail. Default: pause."),
+    "on_exceed": Key(one_of(*OnExceed), "Ask a person, fail, or take a cheaper model where one fits. Default: pause."),
 }, rules=({"anyOf": [{"required": [key]} for key in LIMITS]},))  # fmt: skip
 EXPIRES = Section({
     "after": Key(DURATION, "How long a person has to answer.", required=True),
@@ -236,9 +236,13 @@ CLAIMED = Section({
     "idempotency_key": Key(TEXT, "A template; what the worker's effects are kept under."),
 })  # fmt: skip
 PROMPT = shared("prompt")
+ATTEMPT_BUDGET = Key(shared("budget"), "What each attempt may use, but for wall. Default: what the run has left.")
 KINDS: Mapping[str, Section] = {
     "worker": Section({
-        "worker": Key(TEXT, "The name of a registered worker.", required=True), **WORK.keys, **CLAIMED.keys,
+        "worker": Key(TEXT, "The name of a registered worker.", required=True),
+        "budget": ATTEMPT_BUDGET,
+        **WORK.keys,
+        **CLAIMED.keys,
     }),
     "agent": Section({
         "model": Key(TEXT, "A tier of the workflow's models or of configs/models.yaml. Default: defaults.model."),
@@ -249,6 +253,7 @@ KINDS: Mapping[str, Section] = {
             "Workers and tools that the model may call. Default: none.",
         ),
         "max_turns": Key(whole(1, 100), f"Calls of the model at most, where it has tools. Default: {MAX_TURNS}."),
+        "budget": ATTEMPT_BUDGET,
         **WORK.keys,
         **CLAIMED.keys,
     }, rules=({"dependentRequired": {"max_turns": ["tools"]}},)),

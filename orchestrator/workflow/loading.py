@@ -140,7 +140,7 @@ def _pauses(workflow: Workflow, callees: list[Loaded]) -> str:
     for step in workflow.all_steps.values():
         if step.uses is not None:
             own = step.budget or below[step.uses.sha256].budget
-            if own is not None and own.on_exceed is OnExceed.PAUSE:
+            if own is not None and own.asks:
                 return f"workflow '{step.uses.name}'"
     return next((callee.pauses for callee in callees if callee.pauses), "")
 

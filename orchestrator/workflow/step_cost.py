@@ -167,7 +167,10 @@ class StepCost:
         tier, model = known
         if model.free:
             return Figure(0.0, model.priced_by)
-        return self._dearest_turns(tier, model, first=first)
+        turns, own = self._dearest_turns(tier, model, first=first), self.spec.budget
+        if own is None or own.usd is None or (turns.value is not None and turns.value <= own.usd):
+            return turns
+        return Figure(own.usd, f"the step's budget of {own.usd:g}")
 
     def _dearest_turns(self, tier: str, model: ModelFacts, *, first: bool) -> Figure:
         """One call, or with tools as many as there are turns, which read what the tools gave."""
@@ -209,9 +212,14 @@ class StepCost:
             return []
         if self.spec.tools and not known[1].calls_tools:
             return [f"the tier {known[0]} is the local model, which cannot call tools"]
-        if cap is None or known[1].free:
-            return []
-        model = known[1]
+        model, own = known[1], self.spec.budget
+        limited = self.facts.usd_limited or (own is not None and own.usd is not None)
+        if cap is None:
+            unknown = limited and model.cost(1, 1) is None
+            return [f"no price is known for {model.model}: under a budget in USD it is not asked"] if unknown else []
+        return [] if model.free else self._cap_troubles(model, cap)
+
+    def _cap_troubles(self, model: ModelFacts, cap: float) -> list[str]:
         least = model.cost(self.tokens, model.max_tokens or 1)
         if least is None:
             return [f"no price is known for {model.model}, so its price cap refuses every call"]

@@ -27,8 +27,6 @@ INSTEAD = {
     ("workflow", "secrets"): "the steps of the workflow that it runs ask for their own",
     ("workflow", "pool"): "the steps of the workflow that it runs have their own",
     ("workflow", "rate"): "the steps of the workflow that it runs have their own",
-    ("worker", "budget"): "a budget is of a workflow, its own or a child run's",
-    ("agent", "budget"): "a budget is of a workflow, its own or a child run's; a model of 'models' has a price_cap_usd",
 }
 """What to write in place of a key of another kind."""
 

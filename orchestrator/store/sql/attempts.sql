@@ -126,7 +126,8 @@ SELECT r.id AS run_id, r.owner FROM runs r WHERE r.id IN (SELECT run_id FROM los
 
 -- name: cancel_attempts
 -- What nobody has begun is cancelled at once: what is queued, and what a person was asked. A child run is asked to cancel
--- itself, and its attempt goes on to wait for its end. $5 is the worker that stands for a child run.
+-- itself, and its attempt goes on to wait for its end. $5 is the worker that stands for a child run. Where single attempts
+-- ($3) of a run that goes on are cancelled at once, its supervisor is told of those that hold a part of its budget.
 WITH open AS (
     SELECT id FROM attempts
     WHERE run_id = $1 AND status IN ('queued', 'waiting', 'running')
@@ -159,10 +160,17 @@ WITH open AS (
         'duration', 0, 'input_tokens', 0, 'output_tokens', 0, 'cost_usd', NULL)
     FROM cancelled
     WHERE status = 'cancelled'
+), told AS (
+    INSERT INTO inbox (run_id, kind, attempt_id)
+    SELECT run_id, 'outcome', id FROM cancelled
+    WHERE status = 'cancelled' AND $3::uuid[] IS NOT NULL AND options ? 'reserved'
+    RETURNING run_id
 )
 SELECT process, run_id FROM cancelled WHERE status = 'running' AND process IS NOT NULL
 UNION
-SELECT owner, id FROM children;
+SELECT owner, id FROM children
+UNION
+SELECT r.owner, r.id FROM runs r WHERE r.id IN (SELECT run_id FROM told);
 
 -- name: list_attempts
 SELECT * FROM attempts WHERE run_id = $1 AND tenant = $2 ORDER BY step, item, number, purpose DESC, validator;

@@ -2,7 +2,8 @@
 -- Of each of the runs $1 the first $2 rows.
 SELECT i.run_id, i.id, i.kind, i.attempt_id, i.payload,
        a.step, a.item, a.number, a.purpose, a.validator, a.judges, a.worker, a.status, a.output, b.size AS output_size,
-       a.error, a.input_tokens, a.output_tokens, a.cost_usd, a.model_calls, a.queued_at, a.claimed_at, a.finished_at
+       a.error, a.input_tokens, a.output_tokens, a.cost_usd, a.model_calls, a.queued_at, a.claimed_at, a.finished_at,
+       a.options -> 'reserved' AS reserved
 FROM unnest($1::uuid[]) AS run (id)
 CROSS JOIN LATERAL (SELECT * FROM inbox WHERE inbox.run_id = run.id ORDER BY inbox.id LIMIT $2) AS i
 LEFT JOIN attempts a ON a.id = i.attempt_id

@@ -18,6 +18,7 @@ from orchestrator.store.runs import NewRun
 from orchestrator.store.steps import StepRow
 from orchestrator.store.superstep import CheckpointWrite, Superstep
 from orchestrator.supervisor.context import RunContext
+from orchestrator.workflow import Workflow
 
 
 class Draft:
@@ -30,6 +31,7 @@ class Draft:
         agenda, candidates: items and steps that dispatch is to look at now.
         later: steps that it is to look at in a superstep of its own.
         orders, children: attempts to queue, and child runs to begin.
+        definitions: workflows of child runs that nobody has stored before: plans.
         revoked: attempts to call back, because nothing waits for them any more; None for all of the run.
         consumed: inbox rows that are folded in.
         status: of the run, where people are to see another.
@@ -46,6 +48,7 @@ class Draft:
         self.later: list[str] = []
         self.orders: list[AttemptOrder] = []
         self.children: list[NewRun] = []
+        self.definitions: list[Workflow] = []
         self.revoked: list[AttemptId] | None = []
         self.consumed: list[int] = []
         self.status: RunStatus | None = None

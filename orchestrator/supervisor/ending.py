@@ -9,7 +9,7 @@ from orchestrator.domain.item import ChooseRule, ItemState, Phase, by_rule
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.progress import PLAIN, Gathering, on_item_settled
 from orchestrator.domain.run import StepState, StepStatus
-from orchestrator.errors import ExpressionError, InputsInvalid
+from orchestrator.errors import ExpressionError, InputsInvalid, PlanInvalid
 from orchestrator.supervisor.draft import Draft
 from orchestrator.workflow import StepSpec
 
@@ -25,14 +25,21 @@ def settle_item(draft: Draft, spec: StepSpec, item: ItemState) -> None:
 
 
 def fail_item(
-    draft: Draft, spec: StepSpec, item: ItemState, error: ExpressionError | InputsInvalid, choose: ChooseRule
+    draft: Draft,
+    spec: StepSpec,
+    item: ItemState,
+    error: ExpressionError | InputsInvalid | PlanInvalid,
+    choose: ChooseRule,
 ) -> ItemState:
-    """An item whose expressions do not evaluate, or that gives a child run wrong inputs: `on_error`, or a failure.
+    """An item that cannot be sent: `on_error`, or a failure.
 
-    It has not been sent, so that an escalation finds nothing to hand over where its `with` is not rendered.
+    Its expressions do not evaluate, or it gives a child run wrong inputs or no sound plan. An escalation finds nothing
+    to hand over where its `with` is not rendered.
     """
     if isinstance(error, InputsInvalid):
         info = ErrorInfo("inputs_invalid", "error", error.message)
+    elif isinstance(error, PlanInvalid):
+        info = ErrorInfo("plan_invalid", "error", f"the plan is not sound: {'; '.join(error.problems)}")
     else:
         info = expression_error(error)
     after = by_rule(replace(item, error=info, judges=()), info, choose)

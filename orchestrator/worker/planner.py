@@ -100,13 +100,13 @@ def planner_worker(models: Any, database: Database) -> Worker[..., Any]:
 
 async def _ask(case: Mapping[str, Any], ctx: Context, plan: PlanSpec, plans: Any) -> _Written:
     """Ask the model until its plan is sound, or `TRIES` times; every try is told to the next attempt."""
-    from orchestrator.llm.structured import structured_turn  # imports the model clients
-
     last = ctx.last_heartbeat or {}
     written = _Written(last.get("tries", 0), last.get("text", ""), tuple(last.get("problems", ())))
     if written.tries >= TRIES:
         return written
     model, schema = await ctx.open_model(), plans.plan_schema(plan)
+    from orchestrator.llm.structured import structured_turn  # by now the model clients are imported, in a thread
+
     while written.tries < TRIES and written.plan is None:
         messages = conversation(case, plan, schema, written.refused)
         result = await structured_turn(model, messages, schema, on_text=ctx.journal.say)

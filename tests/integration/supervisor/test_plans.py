@@ -6,9 +6,10 @@ from importlib import import_module
 
 import pytest
 
-from orchestrator import Workflow
+from orchestrator import Orchestrator, Workflow
 from orchestrator.domain import event as events
 from orchestrator.settings import ModelSettings
+from orchestrator.testing import rate_limit
 from tests.integration.supervisor.plans import FLOW, GOOD, JOIN, LIST, READ, office, plan
 from tests.integration.supervisor.scene import until
 
@@ -52,6 +53,22 @@ async def test_mistakes_go_back_with_their_places_and_are_mended(database_url, t
     assert it.asked[1].messages[-2]["role"] == "assistant" and "p.lost" in str(it.asked[1].messages[-2]["content"])
     assert "not valid JSON" in third
     assert next(row for row in planning.attempts if row.step == "plan").number == 1, "all in one attempt"
+
+
+async def test_a_retry_goes_on_with_what_the_model_was_told_already(database_url, tmp_path):
+    bad = plan({**LIST, "worker": "p.lost"}, READ, JOIN)
+    async with office(database_url, tmp_path, bad, rate_limit(), GOOD) as it:
+        result, trace = await it.run()
+        planning = await it.below(trace, "dig")
+        (made,) = await it.said(planning, events.PLAN_MADE)
+    assert result.status == "succeeded"
+    tries = [row for row in planning.attempts if row.step == "plan"]
+    assert [(row.number, row.status) for row in tries] == [(1, "failed"), (2, "succeeded")]
+    assert "unknown worker 'p.lost'" in it.asked[2].messages[-1]["content"]
+    assert made["tries"] == 2
+    async with Orchestrator.connect(database=database_url) as client:  # spans are all written once the app is closed
+        spans = (await (await client.handle(planning.run.id)).trace()).spans
+    assert [span.name for span in spans if span.name.startswith("plan ")] == ["plan small"] * 2
 
 
 @pytest.mark.parametrize(

@@ -236,6 +236,7 @@ CLAIMED = Section({
     "idempotency_key": Key(TEXT, "A template; what the worker's effects are kept under."),
 })  # fmt: skip
 PROMPT = shared("prompt")
+NAMES: Takes = {**list_of(TEXT), "minItems": 1, "uniqueItems": True}
 KINDS: Mapping[str, Section] = {
     "worker": Section({
         "worker": Key(TEXT, "The name of a registered worker.", required=True), **WORK.keys, **CLAIMED.keys,
@@ -244,10 +245,7 @@ KINDS: Mapping[str, Section] = {
         "model": Key(TEXT, "A tier of the workflow's models or of configs/models.yaml. Default: defaults.model."),
         "prompt": Key(PROMPT, "What the model is asked; sees with.x.", required=True),
         "system": Key(PROMPT, "What the model is told about itself."),
-        "tools": Key(
-            {**list_of(TEXT), "minItems": 1, "uniqueItems": True},
-            "Workers and tools that the model may call. Default: none.",
-        ),
+        "tools": Key(NAMES, "Workers and tools that the model may call. Default: none."),
         "max_turns": Key(whole(1, 100), f"Calls of the model at most, where it has tools. Default: {MAX_TURNS}."),
         **WORK.keys,
         **CLAIMED.keys,
@@ -260,9 +258,7 @@ KINDS: Mapping[str, Section] = {
     }),
     "plan": Section({
         "goal": Key(TEXT, "A template; what is to be reached. 'with' has what there is for it.", required=True),
-        "workers": Key(
-            {**list_of(TEXT), "minItems": 1, "uniqueItems": True}, "The workers that the plan may call.", required=True
-        ),
+        "workers": Key(NAMES, "The workers that the plan may call.", required=True),
         "model": Key(TEXT, "The tier that plans. Default: defaults.model; without one, rules plan."),
         "max_steps": Key(whole(1, 100), f"How many steps a plan has at most. Default: {MAX_STEPS}."),
         "replan": Key(whole(0, 5), "How often a plan may be replaced whose run failed. Default: 0."),

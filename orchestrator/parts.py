@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from orchestrator.client import Client
 from orchestrator.llm import Models
@@ -43,6 +44,15 @@ async def database_url(stack: AsyncExitStack, settings: Settings) -> str:
     return server.url
 
 
+def secrets_of(settings: Settings, url: str, environ: Mapping[str, str]) -> list[str]:
+    """What this process never says: the keys of its models, and the database's URL as workers are given it.
+
+    A password by itself is left alone: one like `postgres` would hide every mention of Postgres.
+    """
+    keys = [environ[tier.api_key_env] for tier in settings.models.values() if environ.get(tier.api_key_env)]
+    return [*keys, url] if urlsplit(url).password or "password=" in url else keys
+
+
 async def join(
     stack: AsyncExitStack, settings: Settings, registry: Registry, url: str, environ: Mapping[str, str]
 ) -> Parts:
@@ -51,7 +61,7 @@ async def join(
     stack.push_async_callback(database.close)
     listener = await stack.enter_async_context(Listener(database.dedicated_connection))
     notifier = await stack.enter_async_context(Notifier(database.pool))
-    redactor = Redactor(environ[tier.api_key_env] for tier in settings.models.values() if environ.get(tier.api_key_env))
+    redactor = Redactor(secrets_of(settings, url, environ))
     tracing = Tracing(settings.telemetry, sink=SpanStore(database), redactor=redactor)
     await tracing.start()
     stack.push_async_callback(tracing.aclose)

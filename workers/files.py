@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,10 +34,13 @@ def file_bytes(path: Path, name: str) -> bytes:
     """The bytes of a file.
 
     Raises:
-        Refused: `file_unreadable`: it cannot be opened, or has more than `MAX_FILE_BYTES`.
+        Refused: `file_unreadable`: it is no file, cannot be opened, or has more than `MAX_FILE_BYTES`.
     """
     try:
-        size = path.stat().st_size
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise Refused("file_unreadable", f"{name} is no file, but a pipe, a device or a folder")
+        size = found.st_size
         if size > MAX_FILE_BYTES:
             raise Refused("file_unreadable", f"{name} has {size:,} bytes, more than the {MAX_FILE_BYTES:,} allowed")
         return path.read_bytes()

@@ -19,12 +19,19 @@ from workers.html_text import decoded_html, page_of
 from workers.web_rules import Address, FetchRules, Target, Unreachable, rules_of_process
 
 REDIRECTS = 5
-USER_AGENT = "orchestrator-fetch/1 (+https://pypi.org/project/graph-orchestrator/)"
+HEADERS = {
+    "User-Agent": "orchestrator-fetch/1 (+https://pypi.org/project/graph-orchestrator/)",
+    "Accept": "text/html, text/*, */*;q=0.5",
+    "Accept-Encoding": "gzip, deflate",
+}
 HTML = frozenset({"text/html", "application/xhtml+xml"})
 TEXT = frozenset(
     f"application/{kind}" for kind in ("json", "ld+json", "xml", "atom+xml", "rss+xml", "yaml", "javascript")
 )
 _MOVED = frozenset({301, 302, 303, 307, 308})
+_ENCODINGS = frozenset({"identity", "gzip", "deflate"})
+"""Of these a piece that arrives becomes a thousand times as long at the most; of zstd, or gzip in gzip, far more."""
+
 _NOT_NOW = frozenset({408, 425, 429})
 
 
@@ -154,7 +161,7 @@ def _request(client: httpx.AsyncClient, target: Target, address: Address, input:
     return client.build_request(
         "GET",
         httpx.URL(target.url).copy_with(host=str(address)),
-        headers={"Host": _host_header(target), "User-Agent": USER_AGENT, "Accept": "text/html, text/*, */*;q=0.5"},
+        headers={**HEADERS, "Host": _host_header(target)},
         extensions={"sni_hostname": target.host},
         timeout=input.seconds,
     )
@@ -171,7 +178,7 @@ async def _sent(client: httpx.AsyncClient, request: httpx.Request, target: Targe
 async def _heard(response: httpx.Response, target: Target, input: FetchIn) -> _Answer:
     status = response.status_code
     if status in _MOVED and "location" in response.headers:
-        return _Answer(status, "", None, b"", moved_to=urljoin(target.url, response.headers["location"]))
+        return _Answer(status, "", None, b"", moved_to=_joined(target.url, response.headers["location"]))
     if status in _NOT_NOW or status >= 500:
         wait = response.headers.get("retry-after")
         raise Unreachable(f"{target.url} answered {status}" + (f"; it says to wait for {wait}" if wait else ""))
@@ -180,12 +187,22 @@ async def _heard(response: httpx.Response, target: Target, input: FetchIn) -> _A
     content_type = response.headers.get("content-type", "text/plain").partition(";")[0].strip().lower()
     if content_type not in HTML | TEXT and not content_type.startswith("text/"):
         raise Refused("type_refused", f"{target.url} is {content_type}, and only HTML and text are read")
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in _ENCODINGS:
+        raise Refused("type_refused", f"{target.url} is compressed with {encoding}, and only gzip and deflate are read")
     body = bytearray()
     async for piece in response.aiter_bytes():
         body += piece
         if len(body) > input.max_bytes:
             raise Refused("too_large", f"{target.url} has more than {input.max_bytes:,} bytes")
     return _Answer(status, content_type, response.charset_encoding, bytes(body))
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise Refused("url_malformed", f"{url} leads to {location!r}, which is no URL: {error}") from error
 
 
 def _host_header(target: Target) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import uuid4
 
 from workers.failures import Refused
 
@@ -51,14 +52,17 @@ def output_file(root: Path, name: str) -> Path:
 
 
 def write_whole(path: Path, text: str) -> int:
-    """Write a file so that a reader sees the old one or the new one, never half of it.
+    """Write a file so that a reader sees the old one or the new one, never half of it, whoever else writes it.
 
     Returns:
         Bytes written.
     """
     data = text.encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_bytes(data)
-    draft.replace(path)
+    draft = path.with_name(f".{uuid4().hex}.part")
+    try:
+        draft.write_bytes(data)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
     return len(data)

@@ -24,6 +24,7 @@ READERS = {
     ".tsv": "read_csv($1, sample_size = 100000)",
     ".parquet": "read_parquet($1)",
 }
+_ZONED = "WITH TIME ZONE"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 
@@ -95,9 +96,7 @@ def run_select(connection: Any, sql: str, *, seconds: float, rows: int) -> tuple
     timer.start()
     try:
         with _memory_capped(2 * MEMORY):
-            result = connection.execute(sql)
-            names, types = zip(*[(each[0], str(each[1])) for each in result.description], strict=True)
-            return list(names), list(types), result.fetchmany(rows)
+            return fetched(connection, sql, rows)
     except (duckdb.OutOfMemoryException, MemoryError) as error:
         raise Refused("sql_memory", "the query needs too much memory; aggregate or filter earlier") from error
     except (duckdb.Error, RuntimeError) as error:
@@ -106,6 +105,26 @@ def run_select(connection: Any, sql: str, *, seconds: float, rows: int) -> tuple
         raise Refused("sql_wrong", _said(error)) from error
     finally:
         timer.cancel()
+
+
+def fetched(connection: Any, sql: str, rows: int) -> tuple[list[str], list[str], list[Any]]:
+    """The columns' names and types, and the first rows, of a SELECT.
+
+    Times with a zone come as DuckDB writes them: as Python's they would need pytz.
+    """
+    relation = connection.sql(_without_semicolon(sql))
+    types = [str(each) for each in relation.types]
+    if not any(_ZONED in type_ for type_ in types):
+        return relation.columns, types, connection.execute(sql).fetchmany(rows)
+    columns = [f"CAST(#{n} AS VARCHAR)" if _ZONED in type_ else f"#{n}" for n, type_ in enumerate(types, start=1)]
+    return relation.columns, types, relation.project(", ".join(columns)).limit(rows).fetchall()
+
+
+def _without_semicolon(sql: str) -> str:
+    """One statement as far as it can stand in brackets; a comment behind its semicolon cannot."""
+    text, tokenize = sql.encode(), needed("duckdb", "to query tables").tokenize
+    ends = (offset for offset, _ in tokenize(sql) if text[offset : offset + 1] == b";")  # offsets count bytes
+    return text[: next(ends, len(text))].decode()
 
 
 def _check_select(duckdb: Any, connection: Any, sql: str) -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from orchestrator import Depends, worker
 from workers.places import project_root
-from workers.table_files import run_select, table_name, tables
+from workers.table_files import fetched, run_select, table_name, tables
 
 MAX_CELL = 2_000
 PROMPT_ROWS = 12
@@ -128,7 +128,7 @@ def query(input: QueryIn, root: Annotated[Path, Depends(project_root)]) -> Query
 
 def _described(connection: Any, name: str, file: str, samples: int) -> Table:
     columns = [Column(name=row[0], type=row[1]) for row in connection.execute(f'DESCRIBE "{name}"').fetchall()]
-    rows = connection.execute(f'SELECT * FROM "{name}" LIMIT {samples}').fetchall()
+    _, _, rows = fetched(connection, f'SELECT * FROM "{name}"', samples)
     return Table(
         name=name,
         file=file,

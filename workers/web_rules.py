@@ -22,6 +22,11 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _RULE = re.compile(r"(?:(https?)://)?(\*\.)?([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?", re.IGNORECASE)
 _PORTS = {"https": 443, "http": 80}
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_GIVEN_OUT = ipaddress.ip_network("2000::/3")
+"""The IPv6 addresses of the internet: all others are local, or stand for something else."""
+
+_NOT_FOR_US = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")))
+"""Special addresses that older Pythons take for public ones."""
 
 
 class Unreachable(Exception):
@@ -140,7 +145,9 @@ class FetchRules:
         real = _behind(address)
         if any(real in network for network in self.networks if network.version == real.version):
             return True
-        return real.is_global and not real.is_multicast
+        if isinstance(real, ipaddress.IPv6Address) and real not in _GIVEN_OUT:
+            return False
+        return real.is_global and not real.is_multicast and not any(real in special for special in _NOT_FOR_US)
 
 
 def rules_of_process() -> FetchRules:

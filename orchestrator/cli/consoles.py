@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 PLAIN_WIDTH = 140
+_SIGNS = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"}
+_SIGNS |= {0x7F: "\u2421"} | dict.fromkeys(range(0x80, 0xA0), "\ufffd")
+
+
+class SafeConsole(Console):
+    """Shows control characters as signs (`␛`): what a model or a page says may not steer the terminal."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Rich's own segments; none but rich's own control codes reach the terminal."""
+        for segment in super().render(renderable, options):
+            plain = segment.control or segment.text.isprintable()
+            yield segment if plain else Segment(segment.text.translate(_SIGNS), segment.style)
 
 
 def _width(stream: TextIO) -> int | None:
@@ -22,10 +36,10 @@ def _width(stream: TextIO) -> int | None:
 @lru_cache(maxsize=1)
 def stdout_console() -> Console:
     """Where results go."""
-    return Console(highlight=False, width=_width(sys.stdout))
+    return SafeConsole(highlight=False, width=_width(sys.stdout))
 
 
 @lru_cache(maxsize=1)
 def stderr_console() -> Console:
     """Where progress, logs and messages go."""
-    return Console(highlight=False, stderr=True, width=_width(sys.stderr))
+    return SafeConsole(highlight=False, stderr=True, width=_width(sys.stderr))

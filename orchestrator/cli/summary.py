@@ -92,7 +92,7 @@ def print_root_error(console: Console, trace: RunTrace, error: ErrorInfo | None)
     for line in detail:
         console.print(Text(f"  {line}", style="dim"), soft_wrap=True)
     remedy = remedy_for(root)
-    if remedy:
+    if remedy and "\n" not in message:  # else the message has one of its own, which knows more
         console.print(Text(f"  {remedy}", style="cyan"), soft_wrap=True)
 
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -34,11 +35,38 @@ if TYPE_CHECKING:
     from orchestrator.store.steps import StepRow
 
 
+_WHOLE = frozenset({"run", "status", "kind", "wave"})
+"""Short columns that are never folded."""
+
+
+class PlainTable(Table):
+    """A table without lines. On a narrow page it breaks its headers and moves together before it folds words."""
+
+    def __init__(self) -> None:
+        super().__init__(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wanted = self.__rich_measure__(console, options.update_width(10_000)).maximum
+        if wanted > options.max_width:
+            self.padding = (0, 1, 0, 0)
+            for column in self.columns:
+                if column.justify == "right":
+                    column.header = _broken(str(column.header))
+        yield from super().__rich_console__(console, options)
+
+
+def _broken(header: str) -> str:
+    """A header on two lines, as narrow as it can be."""
+    places = [place for place, sign in enumerate(header) if sign == " "]
+    broken = [f"{header[:place]}\n{header[place + 1 :]}" for place in places]
+    return min(broken, key=lambda lines: max(map(len, lines.splitlines())), default=header)
+
+
 def plain_table(left: Sequence[str], right: Sequence[str] = ()) -> Table:
     """A table without lines: `left` columns are texts, `right` ones are numbers."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = PlainTable()
     for column in left:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
     for column in right:
         table.add_column(column, justify="right", no_wrap=True)
     return table

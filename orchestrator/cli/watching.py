@@ -37,7 +37,7 @@ class Watch:
             typer.echo(json.dumps({"run_id": str(self.handle.id), "status": "queued"}))
             return
         typer.echo(str(self.handle.id))
-        typer.echo("it runs as soon as a supervisor and the workers' pools are served", err=True)
+        typer.echo("it runs as soon as a supervisor is up and its workers' pools are served", err=True)
 
     async def follow(self) -> int:
         """Show the run until it ends, and how it ended; gives the exit code."""

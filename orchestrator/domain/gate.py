@@ -118,3 +118,8 @@ def gates_of(passage: Passage, gates: Collection[Gate]) -> list[Gate]:
 def step_rate(tenant: str, workflow: str, step: str, rate: str) -> dict[str, Any]:
     """What an attempt's options say of its step's own rate: shared by all runs of the workflow of one tenant."""
     return {"key": f"{tenant}/{workflow}/{step}", "rate": rate}
+
+
+def tenant_of(key: str) -> str:
+    """Whose step it is that has this `rate_key`; names of workflows and steps hold no slash, a tenant's may."""
+    return key.rsplit("/", 2)[0]

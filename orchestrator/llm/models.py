@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import sys
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +13,7 @@ from orchestrator.domain.chat import ChatTracer
 from orchestrator.domain.outcome import Usage
 from orchestrator.errors import NotFound
 from orchestrator.llm.catalogue import OPENAI_URL, ResolvedModel, api_key, find, is_loopback, resolve
+from orchestrator.llm.loading import load_clients
 from orchestrator.llm.local import LocalServer
 from orchestrator.llm.weights import SMOLLM2
 from orchestrator.settings import ModelSettings
@@ -88,7 +86,7 @@ class Models:
             NotFound: there is no such tier.
             ModelUnavailable: there is no key, or the local model cannot be had or started.
         """
-        await _import_clients()
+        await load_clients()
         from orchestrator.llm.call_book import CallBook
         from orchestrator.llm.client import TracedChat
         from orchestrator.llm.prices import load_soon
@@ -154,13 +152,6 @@ class Models:
                 openai.DefaultHttpxClient(trust_env=not direct),
             )
         return self._http[direct]
-
-
-async def _import_clients() -> None:
-    """The first call of a process waits for the import; whatever else runs on its event loop goes on meanwhile."""
-    name = f"{__package__}.client"
-    if name not in sys.modules:
-        await asyncio.to_thread(import_module, name)
 
 
 def _check_local(model: str) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.domain.scaling import PoolLoad, Scale, ScalingPolicy, rescale, slots_of
 from orchestrator.domain.worker import WorkerCard
@@ -15,7 +16,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.placement.contract import Placement
 from orchestrator.settings import Settings
 from orchestrator.store import Database
-from orchestrator.store.pools import pool_loads
+from orchestrator.store.pools import engaged_members, pool_loads
 
 logger = logging.getLogger(__name__)
 
@@ -32,12 +33,21 @@ class PoolState:
 def policies_of(settings: Settings, cards: Collection[WorkerCard], pools: Iterable[str]) -> dict[str, ScalingPolicy]:
     """The policy of each pool, its slots being those that one process of it really has.
 
+    A pool with a `max_running` gets no more processes than that fills: one more would find its gate closed.
+
     Args:
-        settings: `scaling`, and `worker.concurrency` for pools that do not say theirs.
+        settings: `scaling`, `sharing`, and `worker.concurrency` for pools that do not say theirs.
         cards: of the workers that the processes know.
         pools: their names.
     """
-    return {pool: settings.scaling.policy(pool, slots_of(pool, cards, settings.concurrency(pool))) for pool in pools}
+    return {pool: _policy(settings, pool, slots_of(pool, cards, settings.concurrency(pool))) for pool in pools}
+
+
+def _policy(settings: Settings, pool: str, slots: int) -> ScalingPolicy:
+    policy, limits = settings.scaling.policy(pool, slots), settings.sharing.pools.get(pool)
+    if limits is None or limits.max_running is None:
+        return policy
+    return replace(policy, max=max(policy.min, min(policy.max, math.ceil(limits.max_running / slots))))
 
 
 class Autoscaler:
@@ -49,6 +59,8 @@ class Autoscaler:
         policies: by pool; every pool that is scaled.
         interval: seconds between two looks.
         dead_after: seconds of silence after which a process counts as gone.
+        grace: seconds that a process which is stopped has to finish in. One that holds an attempt which has run for
+            longer is not stopped for want of work: the attempt would be broken off, and done again from its beginning.
         on_look: told after every look, in the order of `policies`.
     """
 
@@ -60,6 +72,7 @@ class Autoscaler:
         *,
         interval: float,
         dead_after: float,
+        grace: float,
         on_look: Callable[[Sequence[PoolState]], None] = lambda states: None,
     ) -> None:
         self._database = database
@@ -68,6 +81,7 @@ class Autoscaler:
         self._scales = dict.fromkeys(self._policies, Scale())
         self._interval = interval
         self._dead_after = dead_after
+        self._grace = grace
         self._on_look = on_look
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -87,9 +101,9 @@ class Autoscaler:
         """Look once, and resize."""
         members = [member for pool in self._policies for member in self._placement.members(pool)]
         loads = await pool_loads(self._database, self._policies, members, dead_after=self._dead_after)
-        return [self._rescale(pool, loads[pool]) for pool in self._policies]
+        return [await self._rescale(pool, loads[pool]) for pool in self._policies]
 
-    def _rescale(self, pool: str, load: PoolLoad) -> PoolState:
+    async def _rescale(self, pool: str, load: PoolLoad) -> PoolState:
         before = self._scales[pool]
         scale = self._scales[pool] = rescale(self._policies[pool], load, before, time.monotonic())
         if scale.wanted != before.wanted:
@@ -97,5 +111,8 @@ class Autoscaler:
                 "%s: %d to %d processes (%d queued, the oldest for %.1f s, %d running)",
                 *(pool, before.wanted, scale.wanted, load.queued, load.wait, load.running),
             )
-        self._placement.resize(pool, scale.wanted)
+        members = self._placement.members(pool)
+        leaving = len(members) > scale.wanted
+        engaged = await engaged_members(self._database, members, longer_than=self._grace) if leaving else ()
+        self._placement.resize(pool, scale.wanted, engaged)
         return PoolState(pool, load, scale.wanted)

@@ -15,9 +15,10 @@ class Placement(Protocol):
         """The pool's processes by host and process id, without those that were told to stop."""
         ...
 
-    def resize(self, pool: str, wanted: int) -> None:
+    def resize(self, pool: str, wanted: int, engaged: Collection[Member] = ()) -> None:
         """Start or stop processes of a pool until so many are there; waits for none of them.
 
+        Those that are `engaged` are not stopped, though there be more than wanted.
         One that is stopped finishes what it holds or hands it back. One that ends unasked is started again.
         """
         ...

@@ -7,7 +7,7 @@ import fcntl
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import count
 from types import TracebackType
 from typing import Self
@@ -96,14 +96,17 @@ class LocalPlacement:
         """The pool's processes that run now, without those that were told to stop."""
         return [(self._host, kept.pid) for kept in self._pools[pool] if kept.pid is not None]
 
-    def resize(self, pool: str, wanted: int) -> None:
-        """Start or stop processes of a pool until so many are there; the youngest go first."""
+    def resize(self, pool: str, wanted: int, engaged: Collection[Member] = ()) -> None:
+        """Start or stop processes of a pool until so many are there; the youngest go first, the engaged stay."""
         kept = self._pools[pool]
         while len(kept) < wanted:
             options = ("--pool", pool, "--concurrency", str(self._concurrency[pool]))
             kept.append(self._start(self._free_name(pool), ("worker", *options)))
-        while len(kept) > wanted:
-            self._end(kept.pop())
+        free = [each for each in kept if each.pid is None or (self._host, each.pid) not in engaged]
+        while len(kept) > wanted and free:
+            leaving = free.pop()
+            kept.remove(leaving)
+            self._end(leaving)
 
     async def _watch(self) -> None:
         """Tell what the processes' logs say of errors, and keep the logs bounded; whatever the database does."""

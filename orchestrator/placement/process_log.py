@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -19,19 +20,22 @@ class ProcessLog:
     """The process writes to the file itself: it never waits for whoever started it, nor misses it when it is gone.
 
     Args:
-        file: where; its folder is made.
+        file: where; it and its folder are made when it is opened.
         most_bytes: what is in it beyond that goes to the file `….1`, in place of what was there.
     """
 
     def __init__(self, file: Path, most_bytes: int = MOST_BYTES) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
         self.file = file
         self._most_bytes = most_bytes
         self._read = self._size()
 
     def open(self) -> IO[bytes]:
-        """For the process's stdout and stderr. It appends, so that it goes on at the beginning of an emptied file."""
+        """For the process's stdout and stderr. It appends, so that it goes on at the beginning of an emptied file.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        self.file.parent.mkdir(parents=True, exist_ok=True)
         return self.file.open("ab")
 
     def errors(self) -> list[str]:
@@ -43,6 +47,8 @@ class ProcessLog:
 
     def last_line(self) -> str:
         """The last line that is not empty."""
+        if not self._size():
+            return ""
         with self.file.open("rb") as log:
             log.seek(max(0, self._size() - 4_000))
             lines = log.read().decode(errors="replace").splitlines()
@@ -52,6 +58,8 @@ class ProcessLog:
         size = self._size()
         if size < self._read:  # somebody else made room
             self._read = 0
+        if size == self._read:
+            return []
         begin = max(self._read, size - _MOST_READ)
         with self.file.open("rb") as log:
             log.seek(begin)
@@ -61,9 +69,13 @@ class ProcessLog:
 
     def _make_room(self) -> None:
         # The process keeps its file open, so this one is emptied: what is written between the two calls is lost.
-        shutil.copyfile(self.file, self.file.with_name(f"{self.file.name}.1"))
+        with contextlib.suppress(OSError):  # on a full disk the old lines go, so that there is room
+            shutil.copyfile(self.file, self.file.with_name(f"{self.file.name}.1"))
         os.truncate(self.file, 0)
         self._read = 0
 
     def _size(self) -> int:
-        return self.file.stat().st_size
+        try:
+            return self.file.stat().st_size
+        except OSError:
+            return 0

@@ -106,7 +106,7 @@ def explain(
         elif item["type"] == "missing":
             problems.append(f"{place}: {name} is missing")
         else:
-            problems.append(f"{place}: {name}: {item['msg']}")
+            problems.append(f"{place}: {name}: {item['msg'].removeprefix('Value error, ')}")
     return problems
 
 

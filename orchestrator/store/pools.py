@@ -35,3 +35,10 @@ async def pool_loads(
         record["pool"]: PoolLoad(record["queued"], record["running"], record["wait"], record["serving"])
         for record in records
     }
+
+
+async def engaged_members(database: Database, members: Collection[Member], *, longer_than: float) -> frozenset[Member]:
+    """Which of these processes hold an attempt that has run for more than so many seconds."""
+    hosts, pids = [host for host, _ in members], [pid for _, pid in members]
+    records = await database.fetch(query("engaged_members"), hosts, pids, longer_than)
+    return frozenset((record["host"], record["pid"]) for record in records)

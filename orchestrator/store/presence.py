@@ -10,13 +10,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from orchestrator.domain.identity import ProcessId, new_process_id
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import DatabaseUnavailable, OrchestratorError
 from orchestrator.store.processes import beat, register, unregister
 
 if TYPE_CHECKING:
     from orchestrator.store.database import Database
 
 logger = logging.getLogger(__name__)
+
+SIGN_ON_PATIENCE = 30.0
+"""Seconds for which a process that has begun to serve waits for a database that went away just then."""
 
 
 class Presence:
@@ -59,7 +62,7 @@ class Presence:
         self._beating: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        await register(self._database, self.id, self._kind, self._pools, self._slots)
+        await self._sign_on()
         self._beating = asyncio.create_task(self._beat(), name=f"heartbeat of the {self._kind}")
         return self
 
@@ -73,6 +76,18 @@ class Presence:
             await unregister(self._database, self.id)
         except OrchestratorError as problem:
             logger.warning("could not sign off: %s", problem.message)
+
+    async def _sign_on(self) -> None:
+        """The database answered a moment ago, when the process was opened: an outage now is waited for, for a while."""
+        begun = time.monotonic()
+        while True:
+            try:
+                return await register(self._database, self.id, self._kind, self._pools, self._slots)
+            except DatabaseUnavailable as problem:
+                if time.monotonic() - begun > SIGN_ON_PATIENCE:
+                    raise
+                logger.warning("not signed on yet, next try in %g s: %s", self._every, problem.message)
+                await asyncio.sleep(self._every)
 
     async def _beat(self) -> None:
         while True:

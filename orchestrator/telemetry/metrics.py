@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.metrics import Meter, NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
@@ -14,7 +14,9 @@ from opentelemetry.sdk.resources import Resource
 
 from orchestrator.settings import TelemetrySettings
 from orchestrator.telemetry import names
-from orchestrator.telemetry.export import REQUEST_TIMEOUT, TRACES_PATH, Quiet
+
+if TYPE_CHECKING:
+    from orchestrator.telemetry.export import Quiet
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +83,11 @@ class Metrics:
                     logging.getLogger(name).removeFilter(self._filter)
 
     def _export(self, endpoint: str) -> MetricReader:
+        # Protobuf and requests take a fifth of a second: only where there is somewhere to export to.
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+
+        from orchestrator.telemetry.export import REQUEST_TIMEOUT, TRACES_PATH, Quiet
+
         base = endpoint.rstrip("/").removesuffix(TRACES_PATH)
         self._filter = Quiet(base, "metrics")
         for name in _NOISY:

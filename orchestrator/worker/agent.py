@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.domain.worker import MAX_TURNS
 from orchestrator.errors import InvalidOutput
+from orchestrator.llm.loading import load_clients
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -47,7 +48,8 @@ async def run_agent(
         UnknownWorker: this process does not know one of the step's tools.
         ModelUnavailable: the step's tier cannot be used; and whatever the call raises.
     """
-    from orchestrator.llm.structured import structured_turn  # imports the model clients
+    await load_clients()
+    from orchestrator.llm.structured import structured_turn
 
     schema, listed = input.get("schema"), ctx.options.get("tools") or ()
     toolbox = tools.toolbox(listed, ctx) if tools is not None and listed else None

@@ -110,9 +110,10 @@ class _RemoteJournal(Journal):
                 self._link.send({"say": "progress", **entry.data})
             else:
                 self._link.send({"say": "log", "fields": {}, **entry.data})
-        if self.dropped > self._told:
-            self._link.send({"say": "dropped", "lines": self.dropped - self._told})
-            self._told = self.dropped
+        dropped = self.dropped  # read once: another thread may be counting
+        if dropped > self._told:
+            self._link.send({"say": "dropped", "lines": dropped - self._told})
+            self._told = dropped
 
 
 class _RemoteLedger:

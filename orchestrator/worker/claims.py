@@ -66,14 +66,19 @@ class Claims:
             self._batches[pool] = Batcher(partial(self._take, pool))
         return await self._batches[pool].ask(None)
 
-    async def _take(self, pool: str, asked: Sequence[None]) -> list[ClaimedAttempt | None]:
+    async def _take(self, pool: str, asked: Sequence[None]) -> list[ClaimedAttempt | Exception | None]:
         async with self._turn:
             taken: list[ClaimedAttempt] = []
             closed: set[Gate] = set()
             wait: float | None = None
             while len(taken) < len(asked):
                 free, most = self._room(len(asked) - len(taken))
-                claimed = await self._claim(pool, free, most) if free else Claimed([])
+                try:
+                    claimed = await self._claim(pool, free, most) if free else Claimed([])
+                except Exception as error:
+                    if not taken:
+                        raise
+                    return [*taken, *[error] * (len(asked) - len(taken))]
                 self._running.update(each.order.worker for each in claimed.taken)
                 taken += claimed.taken
                 if len(claimed.taken) < most:

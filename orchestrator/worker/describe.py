@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from orchestrator.domain.outcome import ErrorInfo
-from orchestrator.errors import AttemptError, ServiceError
+from orchestrator.errors import AttemptError, OrchestratorError, ServiceError
 from orchestrator.llm.errors import classify
 from orchestrator.worker.failures import RemoteFailure
 
@@ -89,11 +89,18 @@ def message_of(error: BaseException) -> str:
 
 
 def trace_of(error: BaseException) -> str:
-    """The traceback, from the first frame that is not this room's."""
+    """The traceback, from the first frame that is not this room's; none of what this room says on purpose."""
     trace: TracebackType | None = error.__traceback__
-    while trace is not None and trace.tb_next and trace.tb_frame.f_code.co_filename.startswith(_HERE):
+    while trace is not None and trace.tb_next and _is_here(trace):
         trace = trace.tb_next
+    on_purpose = isinstance(error, OrchestratorError) and error.__cause__ is None
+    if on_purpose and trace is not None and _is_here(trace):
+        return "\n".join(getattr(error, "__notes__", ()))  # the last words of a child that died
     try:
         return "".join(traceback.format_exception(type(error), error, trace))
     except Exception as broken:  # noqa: BLE001 - formatting calls a user's __str__ and __repr__
         return f"{type(error).__name__} (no traceback: {type(broken).__name__})"
+
+
+def _is_here(trace: TracebackType) -> bool:
+    return trace.tb_frame.f_code.co_filename.startswith(_HERE)

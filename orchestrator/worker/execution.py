@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -237,11 +238,24 @@ class Execution:
             ending = Ending(OutcomeKind.SUCCEEDED, payload=await work())
         except BaseException as error:  # noqa: BLE001 - see above; cancellation is told by `self.reason`
             ending = Ending(OutcomeKind.FAILED, error=explain(error))
-        for leak in await self._tasks.end(self._limits.patience / 2):
-            log.warning("%s left a task running: %s", self.label, leak)
-            text = f"the worker left a task running, which was cancelled: {leak}. Await what you start"
-            self.journal.note("warning", text)
+        await self._end_tasks()
         return ending
+
+    async def _end_tasks(self) -> None:
+        """End what the code has started. Code that was told to stop has not stopped before its tasks have."""
+        told: set[str] = set()
+        while True:
+            leaks: list[str] = []
+            with contextlib.suppress(asyncio.CancelledError):  # told to stop, perhaps once more, and stopping already
+                leaks = await self._tasks.end(self._limits.patience / 2)
+            for leak in leaks:
+                if leak not in told:
+                    told.add(leak)
+                    log.warning("%s left a task running: %s", self.label, leak)
+                    text = f"the worker left a task running, which was cancelled: {leak}. Await what you start"
+                    self.journal.note("warning", text)
+            if not self._tasks.running or not self._told.is_set() or self._stop.abandoned:
+                return
 
     def _stopped(self, *, insist: bool) -> Ending | None:
         seconds = time.monotonic() - self.started

@@ -16,6 +16,7 @@ from orchestrator.domain.ballot import BallotRule, Quote, Vote, count
 from orchestrator.domain.verdict import Verdict
 from orchestrator.domain.worker import JUDGE_POOL, JUDGE_WORKER, WorkerCard, WorkerKind
 from orchestrator.errors import AttemptError
+from orchestrator.llm.loading import load_clients
 from orchestrator.worker.context import Context
 from orchestrator.worker.declaration import Worker
 from orchestrator.worker.judge_prompt import ANSWER, LONGEST_QUOTE, LONGEST_REASON, MOST, conversation
@@ -51,6 +52,7 @@ async def judge(output: Any, ctx: Context) -> Verdict:
     Raises:
         MalformedVote: an answer was cut off, refused, empty, or no vote; and whatever a call raises.
     """
+    await load_clients()
     case = ctx.input
     votes = [Vote.from_json(vote) for vote in (ctx.last_heartbeat or {}).get("votes", ())]
     model = await ctx.open_model()
@@ -77,7 +79,7 @@ def judge_worker() -> Worker[..., Any]:
 
 
 async def _answer(model: BaseChatModel, messages: list[BaseMessage]) -> Answer:
-    from orchestrator.llm.structured import structured_turn  # imports the model clients
+    from orchestrator.llm.structured import structured_turn
 
     result = await structured_turn(model, messages, ANSWER)
     if result.problem is not None:

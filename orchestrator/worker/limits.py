@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from orchestrator.domain.gate import Gate, GateKind, Passage
+from orchestrator.domain.gate import Gate, GateKind, Passage, tenant_of
 from orchestrator.domain.rate import Rate
 from orchestrator.domain.worker import WorkerCard
 from orchestrator.settings import SharingSettings
@@ -70,7 +70,11 @@ class Limits:
             *self._pool(pool),
             *(gate for name in wanted for gate in self._gates[name]),
             *(gate for tenant in tenants for gate in self._tenant(tenant)),
-            *(Gate(GateKind.STEP_RATE, key, rate=rate) for key, rate in view.rates.items()),
+            *(
+                Gate(GateKind.STEP_RATE, key, rate=rate)
+                for key, rate in view.rates.items()
+                if tenant_of(key) in tenants
+            ),
         ]
 
     def freed_by(self, passage: Passage) -> frozenset[str]:

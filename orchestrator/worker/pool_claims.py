@@ -50,6 +50,7 @@ class PoolClaims:
         self._account = FairAccount(limits.weight)
         self._view = PoolView(frozenset(), {}, frozenset())
         self._short: frozenset[str] = frozenset()
+        self._looked_at = 0.0
         self._good_until = 0.0
         self._looking: asyncio.Task[None] | None = None
 
@@ -63,6 +64,7 @@ class PoolClaims:
         closed: set[Gate] = set()
         waits: list[float] = []
         short: frozenset[str] = frozenset()
+        known = self._view
         looked = most > 1 and self._stale
         if looked:
             await self._look()
@@ -70,11 +72,20 @@ class PoolClaims:
             turns = self._account.plan(most - len(taken), without=self._short | short)
             if not turns and looked:
                 break
-            if not turns:
-                await self._look()
-                looked = True
-                continue
-            found = await self._claim(workers, turns)
+            try:
+                if not turns:
+                    await self._look()
+                    looked = True
+                    if (self._view.rates, self._view.workers) != (known.rates, known.workers):
+                        short = frozenset()  # what stands behind a gate cannot be claimed before that was seen
+                    continue
+                known = self._view
+                found = await self._claim(workers, turns)
+            except OrchestratorError as error:
+                if not taken:
+                    raise
+                log.warning("no more than %d attempts were claimed from %s: %s", len(taken), self._pool, error.message)
+                break
             for each in found.taken:
                 self._account.charge(each.order.tenant)
             taken += found.taken
@@ -107,7 +118,10 @@ class PoolClaims:
 
     async def _look(self) -> None:
         begun = time.monotonic()
-        self._view = await look(self._database, self._pool, self._limits.strangers(self._pool))
+        view = await look(self._database, self._pool, self._limits.strangers(self._pool))
+        if begun < self._looked_at:
+            return  # a look that began later is back already
+        self._looked_at, self._view = begun, view
         self._account.refresh(self._view.tenants)
         self._short = frozenset()
         ended = time.monotonic()

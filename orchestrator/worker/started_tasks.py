@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import weakref
 from collections.abc import Callable, Coroutine, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,11 @@ class StartedTasks:
         self._tasks[task] = _place(coroutine)
         task.add_done_callback(lambda done: self._tasks.pop(done, None))
 
+    @property
+    def running(self) -> bool:
+        """Whether any of them has not ended."""
+        return bool(self._tasks)
+
     def __contains__(self, task: object) -> bool:
         return task in self._tasks
 
@@ -46,8 +51,10 @@ class StartedTasks:
         Returns:
             A line for each that was cancelled: which code it runs, and whether it stopped.
         """
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=LAST_STEPS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_STEPS):
+                while self._tasks:  # one may start another as it ends: a closed stream's generators hold each other
+                    await asyncio.wait(set(self._tasks))
         leaked = dict(self._tasks)
         for task in leaked:
             task.cancel("the attempt that started this task is over")

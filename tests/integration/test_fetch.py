@@ -142,7 +142,8 @@ async def test_what_is_no_web_address_is_refused(allow: Callable[..., None], url
 PRIVATE = [
     "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
     "255.255.255.255", "::1", "fe80::1", "fc00::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1",
-    "2002:7f00:1::", "ff02::1",
+    "2002:7f00:1::", "ff02::1", "::127.0.0.1", "::ffff:0:127.0.0.1", "64:ff9b:1::7f00:1", "fec0::1", "3fff::1",
+    "5f00::1", "192.0.0.8", "192.88.99.1",
 ]  # fmt: skip
 
 
@@ -263,6 +264,24 @@ async def test_an_answer_that_is_too_large_is_refused_also_when_it_is_packed(
         allow(web.url)
         assert (await refusal(web.url, max_bytes=1_000_000)).code == "too_large"
         assert (await get(web.url)).bytes == 3_000_000
+
+
+@pytest.mark.parametrize("encoding", ["zstd", "gzip, gzip", "br"])
+async def test_what_grows_without_bounds_is_not_unpacked(allow: Callable[..., None], encoding: str) -> None:
+    """One piece of zstd, or of gzip within gzip, may become gigabytes before it can be counted."""
+    headers = {"Content-Type": "text/plain", "Content-Encoding": encoding}
+    with serving(lambda _: Answer(b"whatever", headers=headers)) as web:
+        allow(web.url)
+        error = await refusal(web.url)
+    assert (error.code, encoding in str(error)) == ("type_refused", True)
+    assert web.requests[0].headers["accept-encoding"] == "gzip, deflate"
+
+
+async def test_a_redirect_to_what_is_no_url_is_refused(allow: Callable[..., None]) -> None:
+    with serving(lambda _: Answer(b"", 302, headers={"Location": "http://[half"})) as web:
+        allow(web.url)
+        error = await refusal(web.url)
+    assert (error.code, "http://[half" in str(error)) == ("url_malformed", True)
 
 
 @pytest.mark.parametrize("content_type", ["application/pdf", "image/png", "application/octet-stream"])

@@ -129,6 +129,11 @@ def test_a_pool_is_one_of_this_project_and_scales_by_its_own_slots(file: Path):
     assert scaled["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
 
 
+def test_every_pool_of_this_project_is_served():
+    registry = load_registry(load_settings(find_project(REPOSITORY), {}))
+    assert {file.stem for file in pool_files()} == set(registry.pools)
+
+
 def test_the_pools_differ_in_nothing_but_their_names_and_numbers():
     def shape(file: Path) -> str:
         text = file.read_text().replace(file.stem, "POOL").partition("apiVersion")[2]

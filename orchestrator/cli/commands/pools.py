@@ -42,16 +42,17 @@ def pools(
 
 
 async def _read(settings: Settings) -> tuple[list[PoolFigures], Catalogue]:
-    from orchestrator.store import Database, require_current
+    from orchestrator.queue import install
+    from orchestrator.store import Database, migrate
     from orchestrator.store.pool_figures import pool_figures
     from orchestrator.store.workers import read_cards
 
     async with reachable_database(settings) as url:
+        await migrate(url, [install])  # as every command but `db` and `doctor` does
         database = await Database.connect(url, size=2)
         try:
-            await require_current(database)
             catalogue = await read_cards(database)
-            homes = {card.pool for card in catalogue.values()} | set(settings.sharing.pools)
+            homes = {card.pool for card in catalogue.values() if card.pool} | set(settings.sharing.pools)
             dead_after = settings.supervisor.worker_dead_after
             return await pool_figures(database, dead_after=dead_after, also=homes), catalogue
         finally:

@@ -74,6 +74,7 @@ async def _serve(app: Orchestrator, invocation: Invocation, pools: Sequence[str]
         policies,
         interval=settings.scaling.interval,
         dead_after=settings.supervisor.worker_dead_after,
+        grace=settings.worker.grace,
         on_look=on_look,
     )
     with view, on_signals(Interrupts(ask, placement.stop), signal.SIGINT, signal.SIGTERM):

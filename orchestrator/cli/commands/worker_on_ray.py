@@ -156,6 +156,7 @@ async def _serve(app: Orchestrator, invocation: Invocation, asked: OnRay, cluste
         policies,
         interval=settings.scaling.interval,
         dead_after=settings.supervisor.worker_dead_after,
+        grace=settings.worker.grace,
         on_look=on_look,
     )
     with view, on_signals(Interrupts(ask, placement.stop), signal.SIGINT, signal.SIGTERM):

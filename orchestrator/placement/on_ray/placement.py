@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import count
 from types import TracebackType
 from typing import Self
@@ -85,13 +85,18 @@ class RayPlacement:
         """The pool's processes that run now, without those that were told to stop."""
         return [kept.member for kept in self._pools[pool] if kept.member is not None]
 
-    def resize(self, pool: str, wanted: int) -> None:
-        """Make or stop actors of a pool until so many are there; those without a place go first, then the youngest."""
+    def resize(self, pool: str, wanted: int, engaged: Collection[Member] = ()) -> None:
+        """Make or stop actors of a pool until so many are there.
+
+        Those without a place go first, then the youngest; the engaged stay.
+        """
         kept = self._pools[pool]
         while len(kept) < wanted:
             kept.append(self._start(pool))
-        while len(kept) > wanted:
-            leaving = next((each for each in reversed(kept) if each.member is None), kept[-1])
+        free = [each for each in kept if each.member is None or each.member not in engaged]
+        free.sort(key=lambda each: each.member is None)
+        while len(kept) > wanted and free:
+            leaving = free.pop()
             kept.remove(leaving)
             self._end(leaving)
 

@@ -26,3 +26,11 @@ CROSS JOIN LATERAL (
     ) AS first
 ) AS due
 LEFT JOIN held USING (pool);
+
+-- name: engaged_members
+-- $1 and $2 host and pid of the processes that are asked about, $3 seconds: those that hold an attempt which has run longer.
+SELECT DISTINCT p.host, p.pid
+FROM attempts a
+JOIN processes p ON p.id = a.process
+JOIN unnest($1::text[], $2::int[]) AS asked (host, pid) ON asked.host = p.host AND asked.pid = p.pid
+WHERE a.status = 'running' AND a.claimed_at < now() - make_interval(secs => $3);

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from orchestrator.cli import application, consoles
 from orchestrator.domain.identity import new_process_id
-from orchestrator.domain.worker import WorkerCard
+from orchestrator.domain.worker import WorkerCard, WorkerKind
 from orchestrator.store import Database, processes
 from orchestrator.store.workers import publish_cards
 from tests.integration.client.test_answer_command import Desk
@@ -44,7 +44,8 @@ async def _fill(scene: Scene) -> None:
     await backlog.add("other", 3, pool="gpu", age=5)
     for slots in (8, 4):
         await processes.register(database, new_process_id(), "worker", ["io", "cpu"], slots)
-    await publish_cards(database, [WorkerCard("web.fetch", pool="io", rate="60/m", max_running=5)])
+    tool = WorkerCard("web.links", kind=WorkerKind.TOOL, pool="")
+    await publish_cards(database, [WorkerCard("web.fetch", pool="io", rate="60/m", max_running=5), tool])
 
 
 def call(desk: Desk, *arguments: str) -> str:
@@ -72,3 +73,13 @@ def test_the_table_says_the_same(desk: Desk, monkeypatch: pytest.MonkeyPatch) ->
     line = next(line for line in call(desk).splitlines() if line.startswith("io "))
     assert "40 at once; web.fetch: 5 at once, 60/m" in line
     assert line.split()[1:4] == ["9", "7", "0"]
+
+
+def test_a_database_that_is_not_set_up_yet_is_set_up(desk: Desk) -> None:
+    async def forget(scene: Scene) -> None:
+        await scene.database.execute("DROP SCHEMA orchestrator CASCADE")
+
+    desk.do(forget)
+    assert [(each["pool"], each["queued"]) for each in json.loads(call(desk, "--json"))] == [
+        ("io", 0)
+    ]  # of the settings

@@ -84,6 +84,16 @@ async def test_a_program_that_cannot_be_started_is_told_like_one_that_ends(tmp_p
     assert "could not be started" in told[0]
 
 
+async def test_without_room_for_its_log_a_process_is_tried_again(tmp_path, lifeline, told):
+    (tmp_path / "logs").write_text("no folder can be made here")
+    async with kept(tmp_path / "logs", lifeline, told, SERVE) as process:
+        await until(lambda: told)
+        assert "could not be started" in told[0]
+        assert process.log.errors() == []
+        (tmp_path / "logs").unlink()
+        await until(lambda: process.log.last_line() == "up")
+
+
 async def test_one_that_does_not_stop_is_killed(tmp_path, lifeline, told):
     async with kept(tmp_path, lifeline, told, DEAF) as process:
         await until(lambda: process.log.last_line() == "up")

@@ -23,7 +23,9 @@ async def test_a_pool_is_what_is_due_and_what_our_processes_hold(database: Datab
     mine = scene.process
     scene.process = new_process_id()  # of another placement
     assert await scene.claim() is not None
-    await database.execute("UPDATE attempts SET not_before = now() - interval '7 s' WHERE step = 'fetch' AND item = 4")
+    await database.execute(
+        "UPDATE attempts SET not_before = now() - interval '7 s' WHERE step = 'fetch' AND status = 'queued'"
+    )
 
     loads = await pool_loads(database, ["io", "other", "unheard"], [HERE], dead_after=8.0)
     io = loads.pop("io")

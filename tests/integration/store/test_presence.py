@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orchestrator.errors import DatabaseUnavailable
 from orchestrator.store import Database, presence, processes
 from orchestrator.store.presence import Presence
+from tests.chaos.server import Server
 
 
 async def nothing() -> None:
@@ -58,3 +61,24 @@ async def test_a_process_that_was_buried_registers_again_even_if_its_first_try_f
         assert here.id != first
         assert len(buried) == 2
         assert await database.fetchval("SELECT id FROM processes") == here.id
+
+
+@pytest.mark.slow
+async def test_who_begins_to_serve_while_the_database_restarts_waits_for_it(server_folder: Path) -> None:
+    with Server.opened(server_folder) as server:
+        async with server.database() as url:
+            database = await Database.connect(url, size=2)
+            crashing = asyncio.create_task(server.crash())
+            while await database_answers(database):  # noqa: ASYNC110 - another process is killed
+                await asyncio.sleep(0)
+            async with Presence(database, "worker", every=0.2, on_buried=nothing) as member:
+                assert await database.fetchval("SELECT id FROM processes") == member.id
+            await crashing
+            await database.close()
+
+
+async def database_answers(database: Database) -> bool:
+    try:
+        return bool(await database.fetchval("SELECT true"))
+    except DatabaseUnavailable:
+        return False

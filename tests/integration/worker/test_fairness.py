@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 
 import pytest
@@ -9,10 +10,12 @@ import pytest
 from orchestrator.domain.fairness import LANE
 from orchestrator.domain.gate import step_rate
 from orchestrator.domain.worker import WorkerCard
+from orchestrator.errors import ServiceError
 from orchestrator.settings import SharingSettings
 from orchestrator.store import Database
 from orchestrator.store.jsonb import to_jsonb
 from orchestrator.store.queries import query
+from orchestrator.worker import pool_claims
 from orchestrator.worker.pool_claims import PoolClaims
 from tests.integration.worker.backlog import Backlog, claims_of
 
@@ -100,6 +103,53 @@ async def test_a_steps_rate_and_a_strangers_limit_are_noticed_in_a_pool_without_
     guest = WorkerCard("r.guest", pool="elsewhere", max_running=2)
     orders = await claimed(claims_of(database, guest), 10, workers=("r.echo", "r.guest"))
     assert Counter(order.worker for order in orders) == {"r.echo": 1, "r.guest": 2}
+
+
+@pytest.mark.parametrize("later", ["rated", "guest"])
+async def test_what_stands_behind_a_gate_is_claimed_by_its_own_permit_when_it_comes_later(database: Database, later):
+    backlog = Backlog(database)
+    claims = claims_of(database, WorkerCard("r.guest", pool="elsewhere", max_running=2))
+    await backlog.add("acme", 1)
+    workers = ("r.echo", "r.guest")
+    assert len((await claims.claim(workers, 1)).taken) == 1
+    options = {"rate": step_rate("acme", "flow", "s", "1/h")} if later == "rated" else {}
+    await backlog.add("acme", 1, worker="r.guest" if later == "guest" else "r.echo", options=to_jsonb(options))
+    assert len((await claims.claim(workers, 1)).taken) == 1
+    await claims.close()
+
+
+async def test_what_was_claimed_stays_claimed_when_the_database_goes_away(database: Database, monkeypatch):
+    await Backlog(database).add("acme", 1)
+    claims = claims_of(database)
+    await claims._look()
+
+    async def away(*_):
+        raise ServiceError("away")
+
+    monkeypatch.setattr(pool_claims, "look", away)
+    assert len((await claims.claim(WORKERS, 2)).taken) == 1
+    await claims.close()
+
+
+async def test_a_look_that_comes_back_late_does_not_hide_what_a_later_one_saw(database: Database, monkeypatch):
+    claims, real = claims_of(database), pool_claims.look
+    begun, late = asyncio.Event(), asyncio.Event()
+
+    async def delayed(*arguments):
+        seen = await real(*arguments)
+        begun.set()
+        await late.wait()
+        return seen
+
+    monkeypatch.setattr(pool_claims, "look", delayed)
+    early = asyncio.create_task(claims._look())
+    await asyncio.wait_for(begun.wait(), 5.0)
+    monkeypatch.setattr(pool_claims, "look", real)
+    await Backlog(database).add("acme", 1)
+    await claims._look()
+    late.set()
+    await early
+    assert claims._view.tenants == {"acme"}
 
 
 @pytest.mark.parametrize("queued", [0, 10_000])

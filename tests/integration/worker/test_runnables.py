@@ -177,7 +177,7 @@ async def test_a_graph_that_waits_for_a_person_fails_and_says_what_to_do(scene: 
     async with serving(scene, registry=Registry([worker])):
         row = await scene.outcome("g.ask", {"topic": "tea"})
     assert (row.status, row.error.code) == ("failed", "interrupted")
-    assert "kind: human" in row.error.detail
+    assert "kind: human" in row.error.message
 
 
 async def test_a_loop_without_end_has_so_many_spans_and_no_more(scene: Scene, database: Database, monkeypatch):

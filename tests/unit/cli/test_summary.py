@@ -65,6 +65,16 @@ def test_a_failed_run_begins_with_its_root_error_and_what_to_do() -> None:
     assert "trace: orchestrator trace 0198c0de-1a2b" in text
 
 
+def test_what_a_message_says_to_do_is_not_said_again_in_general() -> None:
+    error = ErrorInfo(
+        "ORC-420", "secret_missing", "the step does not list the secret 'KEY'\n  add `secrets: [KEY]` to the step"
+    )
+    trace = trace_of(steps=[step_row("read", status="failed", error=error)], status="failed", error=error)
+    text = printed(print_summary, result_of("failed", error=error), trace)
+    assert text.splitlines()[1] == "  add `secrets: [KEY]` to the step"
+    assert "environment of the worker's process" not in text
+
+
 def test_a_succeeded_run_shows_steps_cost_and_output() -> None:
     tried = attempt_row("read", input_tokens=120, output_tokens=30, cost_usd=0.0042)
     trace = trace_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from orchestrator.domain.gate import Gate, GateKind
+from orchestrator.errors import ServiceError
 from orchestrator.store.claiming import Claimed
 from orchestrator.worker.claims import Claims
 from tests.unit.worker.attempts import claimed_attempt
@@ -47,6 +48,22 @@ async def test_a_pool_whose_permit_found_only_full_workers_is_held_until_it_is_e
     claims.give_back(second)
     assert await claims.take("test") is None
     assert "test" not in claims.held
+
+
+async def test_what_was_claimed_before_the_database_went_away_is_run():
+    queue = Queue("slow")
+    answers = iter([queue.claim("test", ("slow",), 1), ServiceError("away")])
+
+    async def claim(pool, workers, most):
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return await answer
+
+    claims = Claims(claim, {"slow": 1, "fast": None})
+    first, second = await asyncio.gather(claims.take("test"), claims.take("test"), return_exceptions=True)
+    assert first.order.worker == "slow"
+    assert isinstance(second, ServiceError)
 
 
 async def test_without_limits_nothing_is_held():

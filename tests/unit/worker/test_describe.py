@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 
 from orchestrator.domain.outcome import ErrorInfo
-from orchestrator.errors import DatabaseUnavailable, InDoubt
+from orchestrator.errors import DatabaseUnavailable, InDoubt, OrchestratorError
 from orchestrator.worker.describe import MAX_DETAIL, MAX_MESSAGE, describe
 from orchestrator.worker.failures import RemoteFailure, WrongType
+from orchestrator.worker.registry import Registry
+from orchestrator.worker.toolbox import ToolMaker
 
 
 class HTTPError(Exception):
@@ -71,3 +75,18 @@ def test_everything_is_bounded():
 
 def test_an_empty_message_is_the_name():
     assert describe(LookupError()).message == "LookupError"
+
+
+def test_what_the_framework_says_on_purpose_has_no_traceback_and_what_a_worker_raises_has():
+    tools: Any = ToolMaker(Registry(), cast("Any", None), 1)
+
+    def worker() -> None:
+        raise InDoubt("mine")
+
+    def detail_of(function: Any, *arguments: Any) -> str:
+        with pytest.raises(OrchestratorError) as caught:
+            function(*arguments)
+        return describe(caught.value.with_traceback(caught.tb.tb_next)).detail
+
+    assert detail_of(tools.toolbox, ["no.such"], None) == ""
+    assert "in worker" in detail_of(worker)

@@ -13,6 +13,7 @@ from orchestrator.domain.payload import Payload
 from orchestrator.worker.describe import code_of, message_of
 from orchestrator.worker.execution import Ending, Execution, Limits, StopReason
 from orchestrator.worker.journal import Journal
+from orchestrator.worker.started_tasks import watching
 from orchestrator.worker.threads import Stop, run_in_thread
 from tests.unit.worker.attempts import claimed_attempt
 
@@ -255,3 +256,32 @@ async def test_a_thread_sees_the_context_variables():
     variable = ContextVar("variable")
     variable.set("here")
     assert await run_in_thread(variable.get, Stop(), "test") == "here"
+
+
+@pytest.mark.parametrize("insist", [False, True])
+async def test_code_has_not_stopped_before_the_tasks_that_it_started(insist):
+    let_go, alive = asyncio.Event(), asyncio.Event()
+
+    async def stubborn():
+        while not let_go.is_set():
+            try:
+                alive.set()
+                await let_go.wait()
+            except asyncio.CancelledError:
+                continue
+
+    async def work():
+        asyncio.create_task(stubborn())  # noqa: RUF006
+        return await forever()
+
+    runs = Runs(patience=0.2)
+    with watching(asyncio.get_running_loop()):
+        running = asyncio.create_task(runs(work, insist=insist))
+        await alive.wait()
+        runs.execution.stop(StopReason.CANCELLED)
+        done, _ = await asyncio.wait({running}, timeout=1.0)
+        stuck = runs.execution.stuck
+        let_go.set()
+        ending = await running
+    assert (bool(done), stuck) == (not insist, not insist), "it is waited for where the process cannot be ended"
+    assert ending.kind is OutcomeKind.CANCELLED

@@ -85,3 +85,19 @@ async def test_who_awaits_a_task_that_exits_hears_of_it():
         started, given = await collecting(work)
         assert given == "three"
         assert await started.end(1.0) == []
+
+
+async def test_what_only_ends_is_no_leak_nor_is_what_it_starts_as_it_ends():
+    """A closed stream's generators hold each other, so that the event loop closes one after the other."""
+
+    async def last(steps: int) -> None:
+        await asyncio.sleep(0)
+        if steps:
+            asyncio.create_task(last(steps - 1))  # noqa: RUF006
+
+    async def work():
+        asyncio.create_task(last(5))  # noqa: RUF006
+
+    with watching(asyncio.get_running_loop()):
+        started, _ = await collecting(work)
+        assert await started.end(1.0) == []

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +122,10 @@ async def test_a_file_that_cannot_be_opened_or_is_huge_is_refused_by_name(root: 
     error = await refusal(read_folder, folder="docs")
     assert (error.code, "gone.md" in str(error)) == ("file_unreadable", True)
     (root / "docs/gone.md").unlink()
+    os.mkfifo(root / "docs/pipe.md")
+    error = await refusal(read_folder, folder="docs")
+    assert (error.code, "pipe.md is no file, but a pipe" in str(error)) == ("file_unreadable", True)
+    (root / "docs/pipe.md").unlink()
     with (root / "docs/huge.md").open("wb") as huge:
         huge.truncate(MAX_FILE_BYTES + 1)
     error = await refusal(read_folder, folder="docs")
@@ -142,6 +148,13 @@ async def test_a_text_is_saved_below_out_and_replaces_the_old_one(root: Path) ->
     assert (saved.path, saved.bytes) == ("out/a/brief.md", 3)
     assert (root / "out/a/brief.md").read_text() == "né"
     assert [path.name for path in (root / "out/a").iterdir()] == ["brief.md"]
+
+
+async def test_two_who_write_one_file_do_not_mix(root: Path) -> None:
+    texts = [letter * 3_000_000 for letter in "abcd"]
+    await asyncio.gather(*(save_text.test({"name": "one.md", "text": text}) for text in texts))
+    assert (root / "out/one.md").read_text() in texts
+    assert [path.name for path in (root / "out").iterdir()] == ["one.md"]
 
 
 @pytest.mark.parametrize("name", ["../brief.md", "a/../../x.md", "/etc/brief.md", ".", "a\0b"])

@@ -79,6 +79,21 @@ async def test_every_value_has_a_json_form(sales: str) -> None:
     }  # fmt: skip
 
 
+async def test_times_with_a_zone_are_text(root: Path) -> None:
+    (root / "calls.csv").write_text("call,began\n1,2026-01-05T10:00:00Z\n2,2026-01-06 10:00:00+02\n")
+    described = await describe.test({"files": ["calls.csv"], "samples": 1})
+    assert isinstance(described, DescribeOut)
+    assert described.tables[0].columns[1].type == "TIMESTAMP WITH TIME ZONE"
+    assert described.tables[0].samples[0]["began"].startswith("2026-01-05")
+    sql = """SELECT call, ';é' AS mark, began AT TIME ZONE 'UTC' AS utc, began, [began] AS list
+        FROM calls ORDER BY call DESC; -- newest first"""
+    newest, oldest = await rows(sql, "calls.csv")
+    assert (newest["call"], newest["utc"]) == (2, "2026-01-06T08:00:00")
+    assert (oldest["call"], oldest["utc"]) == (1, "2026-01-05T10:00:00")
+    assert newest["began"] in newest["list"]
+    assert "now" in (await rows("SELECT now() AS now", "calls.csv"))[0]
+
+
 async def test_rows_beyond_the_limit_are_left_out_and_it_is_said(sales: str) -> None:
     out = await query.test({"files": [sales], "sql": "SELECT * FROM range(1000)", "max_rows": 10})
     assert (len(out.rows), out.more) == (10, True)

@@ -3,6 +3,7 @@
 OrchestratorError
 ├── InputError                      exit 2: what the person gave was wrong
 │   ├── WorkflowError               a workflow file; carries located `Problem`s
+│   ├── PlanInvalid                 steps that a planner wrote; carries its mistakes with their places
 │   ├── InputsInvalid               the inputs of a run against the workflow's schema
 │   ├── AnswerInvalid               a person's answer against its form; carries its problems
 │   ├── ForkInvalid                 a fork that the workflow does not allow; carries its problems
@@ -84,6 +85,16 @@ class WorkflowError(InputError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems: tuple[Problem, ...] = tuple(sorted(set(problems)))
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class PlanInvalid(InputError):
+    """What a planner wrote cannot be run; `problems` has every mistake: `steps.find.with.query: message`."""
+
+    code = "ORC-111"
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
 
 
 class InputsInvalid(InputError):

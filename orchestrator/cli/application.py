@@ -12,6 +12,7 @@ import typer
 
 from orchestrator.cli.commands import (
     database,
+    do,
     doctor,
     initialise,
     models,
@@ -37,6 +38,7 @@ application = typer.Typer(
 )
 
 application.command("init")(initialise.init)
+application.command("do")(do.do)
 application.command("run")(run.run)
 application.command("validate")(validate.validate)
 application.command("plan")(plan.plan)

@@ -113,6 +113,12 @@ def _answered(data: dict[str, Any]) -> str:
     return f"answered by {data.get('by') or 'somebody'}" + (f": {decision}" if decision else "")
 
 
+def _plan_made(data: dict[str, Any]) -> str:
+    steps = ", ".join(f"{step['id']} ({step['worker']})" for step in data.get("steps", ()))
+    why = f" because {first_line(data['why'])}" if data.get("why") else ""
+    return f"planned by {data.get('planned_by', '')}{why}: {steps}"
+
+
 def _iteration(data: dict[str, Any]) -> str:
     return f"iteration {data.get('iteration', '')}: until is {'true' if data.get('until') else 'not true yet'}"
 
@@ -149,6 +155,7 @@ _LINES: dict[str, Callable[[dict[str, Any]], str | None]] = {
     kinds.RUN_RESUMED: lambda _: "run goes on",
     kinds.RUN_CHILD_STARTED: lambda data: f"began run {str(data.get('run', ''))[:SHORT_ID]}".rstrip(),
     kinds.RUN_FINISHED: lambda data: f"run {data.get('status', 'finished')}",
+    kinds.PLAN_MADE: _plan_made,
     kinds.STEP_STARTED: _step_started,
     kinds.STEP_FINISHED: lambda data: f"{data.get('status', 'finished')}{_error_suffix(data)}",
     kinds.STEP_REUSED: _reused,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from orchestrator.cli.quantities import NOTHING, cost_text, duration_text, plural
 from orchestrator.domain.budget import OnExceed
+from orchestrator.domain.worker import PLANNER_WORKER
 from orchestrator.workflow.budget_forecast import BudgetForecast, LimitForecast
 from orchestrator.workflow.figures import Figure, Total
 from orchestrator.workflow.forecast_values import StepForecast
@@ -36,6 +37,8 @@ def who_text(step: StepForecast) -> str:
     spec = step.spec
     if spec.kind == "human":
         return "human" if step.question is None else f"human {assignee_text(step.question.assignee)}"
+    if spec.plan is not None:
+        return f"plans {spec.model or 'by rules'}" if spec.worker == PLANNER_WORKER else "workflow that was planned"
     name = spec.uses.name if spec.uses is not None else spec.model if spec.model is not None else spec.worker
     return f"{spec.kind} {name}"
 

@@ -12,6 +12,9 @@ AGENT_WORKER = "orchestrator.agent"
 JUDGE_WORKER = "orchestrator.judge"
 """The built-in validator that asks a model: `judge` in `validate`."""
 
+PLANNER_WORKER = "orchestrator.planner"
+"""The built-in worker that writes the steps of a `kind: plan` step."""
+
 HUMAN_WORKER = "orchestrator.human"
 """Stands for a person: its attempts wait for an answer, and nobody claims them."""
 
@@ -21,12 +24,16 @@ RUN_WORKER = "orchestrator.workflow"
 UNCLAIMED = frozenset({HUMAN_WORKER, RUN_WORKER})
 """Workers that are no code: their attempts wait in no pool."""
 
+BUILT_IN = (AGENT_WORKER, JUDGE_WORKER, PLANNER_WORKER)
+"""Workers that every process has."""
+
 RESERVED = "orchestrator."
 """What the framework's own names begin with."""
 
 AGENT_POOL = "agents"
 DEFAULT_POOL = "default"
 JUDGE_POOL = "judges"
+PLANNER_POOL = "planners"
 VALIDATOR_POOL = "validators"
 NO_POOL = ""
 """A tool's: no attempt is ever of it."""
@@ -72,6 +79,9 @@ CALLABLE = (WorkerKind.WORKER, WorkerKind.TOOL)
 
 MAX_TURNS = 8
 """Calls of its model that an agent with tools has where its step does not say."""
+
+MAX_STEPS = 10
+"""Steps that a plan has at most where its step does not say."""
 
 LONGEST_TOOL_NAME = 64
 """Characters of a tool's name that models' servers take."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -13,6 +14,15 @@ from orchestrator.store.rows import as_row
 
 if TYPE_CHECKING:
     from orchestrator.store.database import Database
+
+
+async def worker_costs(database: Database, workers: Sequence[str], *, tenant: str, runs: int = 200) -> dict[str, float]:
+    """What an attempt of each worker has cost in a tenant's newest `runs` runs, the mean in USD.
+
+    A worker without such attempts is left out, and so is one whose calls have no known price.
+    """
+    records = await database.fetch(query("worker_costs"), tenant, list(workers), runs)
+    return {row["worker"]: row["cost_usd"] for row in records if row["cost_usd"] is not None}
 
 
 async def step_history(database: Database, workflow: str, *, tenant: str, runs: int = 50) -> list[StepHistory]:

@@ -16,8 +16,9 @@ from orchestrator.store import attempts, runs
 from orchestrator.store.events import append_events
 from orchestrator.store.runs import NewRun, RunRow
 from orchestrator.supervisor.draft import Draft
+from orchestrator.supervisor.planned import kept_steps, planned_workflow
 from orchestrator.supervisor.signals import Signals
-from orchestrator.workflow import StepSpec
+from orchestrator.workflow import StepSpec, Workflow
 
 if TYPE_CHECKING:
     from orchestrator.domain.identity import ProcessId
@@ -28,27 +29,45 @@ async def child_run(draft: Draft, spec: StepSpec, attempt: AttemptId, given: dic
     """The run that is to carry out `attempt`, with its inputs put into the draft; its budget is still to be settled.
 
     Raises:
+        PlanInvalid: it is a plan's, and the plan is not sound.
         InputsInvalid: `given`, the rendered `with`, does not fit the inputs of the workflow.
     """
-    context, pinned = draft.context, spec.uses
-    assert pinned is not None, "a step of this kind names its workflow"
-    workflow = await context.pinned(pinned.sha256)
+    context, kept = draft.context, None
+    if spec.plan is not None:
+        workflow = await planned_workflow(draft, spec, given)
+        kept = await kept_steps(draft, spec)
+    else:
+        assert spec.uses is not None, "a step of this kind names its workflow"
+        workflow = await context.pinned(spec.uses.sha256)
     return NewRun(
         id=RunId(attempt),
         tenant=context.tenant,
-        workflow_sha256=pinned.sha256,
-        workflow=pinned.name,
-        version=pinned.version,
+        workflow_sha256=workflow.sha256,
+        workflow=workflow.name,
+        version=workflow.version,
         inputs=draft.put_value(workflow.check_inputs(given)),
         priority=context.run.priority + spec.priority,
         parent_run=context.run_id,
         parent_step=spec.id,
+        forked_from=kept[0] if kept else None,
+        fork=kept[1] if kept else None,
         traceparent=trace,
     )
 
 
-async def begin(connection: Connection, children: Sequence[NewRun], signals: Signals) -> None:
-    """Insert child runs and their jobs, in the transaction that has written their attempts."""
+async def begin(
+    connection: Connection, children: Sequence[NewRun], signals: Signals, *, definitions: Sequence[Workflow] = ()
+) -> None:
+    """Insert child runs and their jobs, in the transaction that has written their attempts; first their plans."""
+    for planned in definitions:
+        await runs.insert_workflow(
+            connection,
+            sha256=planned.sha256,
+            name=planned.name,
+            version=planned.version,
+            definition=planned.to_json(),
+            source=planned.source,
+        )
     for new in children:
         _, created = await runs.insert_run(connection, new)
         if created:

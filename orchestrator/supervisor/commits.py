@@ -64,7 +64,9 @@ class Commits:
             owned = await write_supersteps(connection, [commit.superstep for commit in commits])
             kept = [commit for commit in commits if commit.superstep.run_id in owned]
             await self._signals.permit(connection, [order for commit in kept for order in commit.draft.orders])
-            await begin(connection, [child for commit in kept for child in commit.draft.children], self._signals)
+            children = [child for commit in kept for child in commit.draft.children]
+            plans = [plan for commit in kept for plan in commit.draft.definitions]
+            await begin(connection, children, self._signals, definitions=plans)
             for commit in kept:
                 if commit.draft.status is not None:
                     await runs.set_status(connection, commit.superstep.run_id, commit.draft.status)

@@ -12,7 +12,7 @@ from orchestrator.domain.item import ItemState, Phase
 from orchestrator.domain.progress import close, has_room
 from orchestrator.domain.readiness import Readiness, rule
 from orchestrator.domain.run import StepState, StepStatus
-from orchestrator.errors import BudgetRefused, ExpressionError, InputsInvalid
+from orchestrator.errors import BudgetRefused, ExpressionError, InputsInvalid, PlanInvalid
 from orchestrator.supervisor.accounting import at_rest
 from orchestrator.supervisor.draft import Draft
 from orchestrator.supervisor.ending import fail_item, fail_step, gathering, say_finished, skip_step
@@ -144,7 +144,7 @@ async def _send(draft: Draft, step: str, index: int) -> None:
         if item.with_ is None:
             item = await prepare_iteration(draft, spec, item)
         draft.put_item(await order_work(draft, spec, item))
-    except (ExpressionError, InputsInvalid, BudgetRefused) as error:
+    except (ExpressionError, InputsInvalid, PlanInvalid, BudgetRefused) as error:
         after = fail_item(draft, spec, item, error, await chooser(draft, spec))
         if after.wants_dispatch:  # `on_error` has handed it to somebody else
             await _send(draft, step, index)

@@ -20,6 +20,7 @@ from orchestrator.store.runs import NewRun
 from orchestrator.store.steps import StepRow
 from orchestrator.store.superstep import CheckpointWrite, Superstep
 from orchestrator.supervisor.context import RunContext
+from orchestrator.workflow import Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Draft:
         held_up: items for which the budget has no room now, with what they ask for.
         later: steps that it is to look at in a superstep of its own.
         orders, children: attempts to queue, and child runs to begin.
+        definitions: workflows of child runs that nobody has stored before: plans.
         revoked: attempts to call back, because nothing waits for them any more; None for all of the run.
         consumed: inbox rows that are folded in.
         status: of the run, where people are to see another.
@@ -58,6 +60,7 @@ class Draft:
         self.later: list[str] = []
         self.orders: list[AttemptOrder] = []
         self.children: list[NewRun] = []
+        self.definitions: list[Workflow] = []
         self.revoked: list[AttemptId] | None = []
         self.consumed: list[int] = []
         self.status: RunStatus | None = None

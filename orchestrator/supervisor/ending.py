@@ -9,12 +9,13 @@ from orchestrator.domain.item import ChooseRule, ItemState, Phase, by_rule
 from orchestrator.domain.outcome import ErrorInfo
 from orchestrator.domain.progress import PLAIN, Gathering, on_item_settled
 from orchestrator.domain.run import StepState, StepStatus
-from orchestrator.errors import BudgetRefused, ExpressionError, InputsInvalid
+from orchestrator.errors import BudgetRefused, ExpressionError, InputsInvalid, PlanInvalid
 from orchestrator.supervisor.draft import Draft
 from orchestrator.workflow import StepSpec
 
-Unsendable = ExpressionError | InputsInvalid | BudgetRefused
-"""Why an item is not sent: an expression does not evaluate, a child run's inputs are wrong, its budget has no room."""
+Unsendable = ExpressionError | InputsInvalid | PlanInvalid | BudgetRefused
+"""Why an item is not sent: an expression does not evaluate, a child run's inputs are wrong, its plan is not sound, or
+its budget has no room."""
 
 
 def settle_item(draft: Draft, spec: StepSpec, item: ItemState) -> None:
@@ -30,12 +31,15 @@ def settle_item(draft: Draft, spec: StepSpec, item: ItemState) -> None:
 def fail_item(draft: Draft, spec: StepSpec, item: ItemState, error: Unsendable, choose: ChooseRule) -> ItemState:
     """An item that cannot be sent: `on_error`, or a failure.
 
-    It has not been sent, so that an escalation finds nothing to hand over where its `with` is not rendered.
+    Its expressions do not evaluate, or it gives a child run wrong inputs or no sound plan. An escalation finds nothing
+    to hand over where its `with` is not rendered.
     """
     if isinstance(error, InputsInvalid):
         info = ErrorInfo("inputs_invalid", "error", error.message)
     elif isinstance(error, BudgetRefused):
         info = ErrorInfo("budget_exceeded", "budget", error.message, error.remedy)
+    elif isinstance(error, PlanInvalid):
+        info = ErrorInfo("plan_invalid", "error", f"the plan is not sound: {'; '.join(error.problems)}")
     else:
         info = expression_error(error)
     after = by_rule(replace(item, error=info, judges=()), info, choose)

@@ -11,16 +11,25 @@ from orchestrator.domain.attempt import AttemptOrder, Purpose
 from orchestrator.domain.gate import step_rate
 from orchestrator.domain.identity import NO_ITEM, attempt_id, traceparent
 from orchestrator.domain.item import ItemState, Judge, on_asked, on_judge_sent, on_sent
-from orchestrator.domain.worker import AGENT_WORKER, HUMAN_WORKER, RUN_WORKER, UNCLAIMED, VALIDATOR_POOL
+from orchestrator.domain.worker import (
+    AGENT_WORKER,
+    HUMAN_WORKER,
+    PLANNER_WORKER,
+    RUN_WORKER,
+    UNCLAIMED,
+    VALIDATOR_POOL,
+)
 from orchestrator.store.runs import NewRun
 from orchestrator.supervisor.children import child_run, handed_down
 from orchestrator.supervisor.context import RunContext, item_scope
 from orchestrator.supervisor.draft import Draft
 from orchestrator.supervisor.judging import judge_case
+from orchestrator.supervisor.planned import planner_case
 from orchestrator.supervisor.questions import expires_at, question
 from orchestrator.supervisor.reserving import grant, grant_all
 from orchestrator.supervisor.reuse import render_with
 from orchestrator.workflow import StepSpec
+from orchestrator.workflow.planning import FEEDBACK
 
 KINDS_SAID = {HUMAN_WORKER: events.HUMAN_ASKED, RUN_WORKER: events.RUN_CHILD_STARTED}
 """The event of an attempt that does not wait in a queue."""
@@ -81,6 +90,7 @@ async def order_work(draft: Draft, spec: StepSpec, item: ItemState) -> ItemState
         ExpressionError: a person is asked, and `assignee` does not evaluate.
         InputsInvalid: a child run is to begin, and `with` does not fit its inputs.
         BudgetRefused: its budget will never have room for it.
+        PlanInvalid: a plan's run is to begin, and the plan is not sound.
     """
     context, now = draft.context, draft.context.clock()
     worker = item.worker or spec.worker
@@ -91,13 +101,17 @@ async def order_work(draft: Draft, spec: StepSpec, item: ItemState) -> ItemState
     payload = item.input if worker == AGENT_WORKER and item.input is not None else item.with_
     said: dict[str, Any] = {}
     child: NewRun | None = None
-    if worker == HUMAN_WORKER:
+    if worker == PLANNER_WORKER:
+        payload = await planner_case(draft, spec, item)
+    elif worker == HUMAN_WORKER:
         asked = await question(draft, spec, item)
         payload = draft.put_value(asked)
         options["expires_at"] = expires_at(spec, now)
         said = {"assignee": asked["assignee"], "expires_at": options["expires_at"]}
     elif worker == RUN_WORKER:
         given = await context.payloads.value(context.tenant, item.with_)
+        if spec.kind == "plan":
+            given = {**given, FEEDBACK: list(item.feedback)}
         child = await child_run(draft, spec, attempt, given, trace)
         said = {"run": str(attempt)}
     order = AttemptOrder(
@@ -144,7 +158,7 @@ def _options(context: RunContext, spec: StepSpec, item: ItemState, worker: str) 
         options["rejected"] = item.rejected.sha256
     if item.iteration > 1:
         options["iteration"] = item.iteration
-    if worker == AGENT_WORKER:
+    if worker in (AGENT_WORKER, PLANNER_WORKER):
         options |= {"model": item.model or spec.model, "price_cap_usd": spec.price_cap_usd}
         options |= {"tools": list(spec.tools), "max_turns": spec.max_turns} if spec.tools else {}
     return options

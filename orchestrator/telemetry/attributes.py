@@ -10,7 +10,7 @@ from orchestrator.domain.identity import NO_ITEM
 from orchestrator.domain.outcome import Usage
 from orchestrator.domain.span import SpanEvent
 from orchestrator.domain.verdict import Verdict
-from orchestrator.domain.worker import AGENT_WORKER
+from orchestrator.domain.worker import AGENT_WORKER, PLANNER_WORKER
 from orchestrator.telemetry import names
 
 ROOT_NODE = "run"
@@ -62,8 +62,10 @@ def step_attributes(
 
 
 def attempt_name(claimed: ClaimedAttempt) -> str:
-    """`invoke_agent {step}` for the built-in agent, else `attempt {worker}`."""
+    """`invoke_agent {step}` for the built-in agent, `plan {tier or rules}` for the planner, else `attempt {worker}`."""
     order = claimed.order
+    if order.worker == PLANNER_WORKER:
+        return f"{names.PLAN} {order.options.get('model') or 'rules'}"
     return f"{names.INVOKE_AGENT} {order.step}" if order.worker == AGENT_WORKER else f"{names.ATTEMPT} {order.worker}"
 
 

@@ -10,6 +10,7 @@ from typing import Final
 # Span names begin with the operation: "chat gpt-4.1-mini".
 INVOKE_WORKFLOW: Final = "invoke_workflow"
 INVOKE_AGENT: Final = "invoke_agent"
+PLAN: Final = "plan"
 CHAT: Final = "chat"
 EXECUTE_TOOL: Final = "execute_tool"
 STEP: Final = "step"

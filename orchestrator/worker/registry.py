@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
-from orchestrator.domain.worker import AGENT_POOL, JUDGE_POOL, Catalogue, WorkerKind
+from orchestrator.domain.worker import AGENT_POOL, JUDGE_POOL, PLANNER_POOL, Catalogue, WorkerKind
 from orchestrator.errors import NotFound, ProjectError
 from orchestrator.worker.declaration import Worker
 from orchestrator.workflow.suggestions import suggest
@@ -70,8 +70,9 @@ class Registry:
 
     @property
     def pools(self) -> tuple[str, ...]:
-        """Every pool that some worker serves by itself, and those of agents and judges."""
-        return tuple(sorted({item.card.pool for item in self if item.card.pool} | {AGENT_POOL, JUDGE_POOL}))
+        """Every pool that some worker serves by itself, and those of agents, judges and planners."""
+        own = {AGENT_POOL, JUDGE_POOL, PLANNER_POOL}
+        return tuple(sorted({item.card.pool for item in self if item.card.pool} | own))
 
     def named(self, kind: WorkerKind) -> tuple[str, ...]:
         """The names of one kind, sorted."""

@@ -14,7 +14,7 @@ from typing import Any
 from orchestrator.domain.attempt import ClaimedAttempt
 from orchestrator.domain.event import Event
 from orchestrator.domain.identity import AttemptId, ProcessId
-from orchestrator.domain.worker import AGENT_WORKER, JUDGE_WORKER, WorkerKind
+from orchestrator.domain.worker import BUILT_IN, WorkerKind
 from orchestrator.errors import ServiceError
 from orchestrator.queue import Consumer, Listener, Notifier, pool_channel, pool_entrypoint, process_channel, read_runs
 from orchestrator.settings import SharingSettings, WorkerSettings
@@ -30,6 +30,7 @@ from orchestrator.worker.execution import Execution, StopReason
 from orchestrator.worker.judge import judge_worker
 from orchestrator.worker.lease import LeaseKeeper
 from orchestrator.worker.limits import Limits
+from orchestrator.worker.planner import planner_worker
 from orchestrator.worker.pool_claims import PoolClaims
 from orchestrator.worker.recorder import Recorder, pulse_events
 from orchestrator.worker.registry import Registry
@@ -49,7 +50,7 @@ LAST_WORDS = 1.0
 
 
 class WorkerRuntime:
-    """Serves `pools` with the registry's workers and the built-in agent and judge.
+    """Serves `pools` with the registry's workers and the built-in agent, judge and planner.
 
     Args:
         database: a migrated database.
@@ -125,13 +126,14 @@ class WorkerRuntime:
         }
         called = [item.card for item in registry if item.card.kind is not WorkerKind.TOOL]
         concurrency_of = {card.name: card.concurrency for card in called}
-        self._claims = Claims(self._claim, {**concurrency_of, AGENT_WORKER: None, JUDGE_WORKER: None})
+        self._claims = Claims(self._claim, {**concurrency_of, **dict.fromkeys(BUILT_IN)})
         self._room = Room(self._claims, limits, notifier, self._begin, self._busy)
         services = Services(
             database=database,
             registry=registry,
             agent=agent_worker(models, ToolMaker(registry, tracing, settings.max_output_bytes)),
             judge=judge_worker(),
+            planner=planner_worker(models, database),
             models=models,
             redactor=redactor,
             environ=os.environ if environ is None else environ,

@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.domain.attempt import ClaimedAttempt, Purpose
 from orchestrator.domain.payload import Payload, decode
 from orchestrator.domain.verdict import Verdict
-from orchestrator.domain.worker import AGENT_POOL, AGENT_WORKER, JUDGE_WORKER, WorkerCard, WorkerKind
+from orchestrator.domain.worker import AGENT_POOL, AGENT_WORKER, JUDGE_WORKER, PLANNER_WORKER, WorkerCard, WorkerKind
 from orchestrator.errors import SecretMissing, UnknownWorker
 from orchestrator.store.blobs import get_blobs
 from orchestrator.store.database import Database
@@ -46,6 +46,7 @@ class Services:
     registry: Registry
     agent: Worker[..., Any]
     judge: Worker[..., Any]
+    planner: Worker[..., Any]
     models: ModelSource | None
     environ: Mapping[str, str]
     redactor: Redactor
@@ -59,10 +60,9 @@ class Services:
         Raises:
             UnknownWorker: this process has not registered it.
         """
-        if name == AGENT_WORKER:
-            return self.agent
-        if name == JUDGE_WORKER:
-            return self.judge
+        built_in = {AGENT_WORKER: self.agent, JUDGE_WORKER: self.judge, PLANNER_WORKER: self.planner}
+        if name in built_in:
+            return built_in[name]
         if name not in self.registry:
             raise UnknownWorker(f"this process has no worker called {name!r}")
         return self.registry.get(name)

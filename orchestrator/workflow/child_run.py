@@ -49,7 +49,10 @@ def child_run(spec: StepSpec, found: Forecast | None) -> ChildRun:
     """
     if found is None:
         name = spec.uses.name if spec.uses is not None else "the workflow"
-        none = Figure(None, f"the definition of {name} is not at hand")
+        told = f"the definition of {name} is not at hand"
+        if spec.plan is not None:
+            told = f"a plan has {spec.plan.max_steps} steps at most"
+        none = Figure(None, told)
         return ChildRun(None, none, none, none, none, none, none)
     return ChildRun(
         forecast=found,

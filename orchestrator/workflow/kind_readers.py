@@ -72,7 +72,7 @@ def read_child_run(step: StepReading) -> None:
     retry, timeout = join_layers([*step.defaults.layers, read_policy_name(step.reading, step.fields), own], None)
     step.values.update(retry=retry, timeout=Timeouts(total=timeout.total))
     if (node := step.fields.node("budget")) is not None:
-        _budget(step, node)
+        read_child_budget(step, node)
 
 
 def read_person(step: StepReading) -> None:
@@ -83,7 +83,7 @@ def read_person(step: StepReading) -> None:
     if (node := step.fields.node("form")) is not None:
         step.keep("output", read_schema(step.problems, node, "'form'"))
     if (node := step.fields.node("assignee")) is not None:
-        step.keep("assignee", _text(step, node, "'assignee'", wants="STRING"))
+        step.keep("assignee", read_template(step, node, "'assignee'", wants="STRING"))
     if (node := step.fields.node("expires")) is not None:
         step.keep("expires", _expires(step, node))
 
@@ -93,7 +93,7 @@ def read_claim(step: StepReading) -> None:
     if (node := step.fields.node("pool")) is not None:
         step.keep("pool", as_name(step.problems, node, "'pool'", POOL, POOL_MEANS))
     if (node := step.fields.node("idempotency_key")) is not None:
-        step.keep("idempotency_key", _text(step, node, "'idempotency_key'"))
+        step.keep("idempotency_key", read_template(step, node, "'idempotency_key'"))
     if (node := step.fields.node("secrets")) is not None:
         step.values["secrets"] = _secrets(step, node)
     step.keep("rate", step.fields.rate("rate"))
@@ -133,7 +133,7 @@ def _policy(step: StepReading, card: WorkerCard | None) -> None:
     step.values["retry"], step.values["timeout"] = join_layers([*step.defaults.layers, named, own], card)
 
 
-def _text(step: StepReading, node: Node, what: str, wants: str = "") -> str | None:
+def read_template(step: StepReading, node: Node, what: str, wants: str = "") -> str | None:
     """A template that becomes text, for each item."""
     if as_text(step.problems, node, what) is None or not isinstance(node, Scalar):
         return None
@@ -158,7 +158,7 @@ def _attempt_budget(step: StepReading) -> None:
         step.keep("budget", read_attempt_budget(step.problems, node))
 
 
-def _budget(step: StepReading, node: Node) -> None:
+def read_child_budget(step: StepReading, node: Node) -> None:
     """What each child run may use; in `finally` it never pauses."""
     budget = read_budget(step.problems, node)
     said = node.entries.get("on_exceed") if isinstance(node, MappingNode) else None

@@ -12,7 +12,7 @@ from typing import Any
 from orchestrator.domain.budget import OnExceed
 from orchestrator.domain.outcome import INFRASTRUCTURE_ERRORS
 from orchestrator.domain.policy import RemedyKind, RuleKind
-from orchestrator.domain.worker import MAX_TURNS
+from orchestrator.domain.worker import MAX_STEPS, MAX_TURNS
 
 API = "orchestrator/v1"
 Takes = Mapping[str, Any]
@@ -237,6 +237,7 @@ CLAIMED = Section({
 })  # fmt: skip
 PROMPT = shared("prompt")
 ATTEMPT_BUDGET = Key(shared("budget"), "What each attempt may use, but for wall. Default: what the run has left.")
+NAMES: Takes = {**list_of(TEXT), "minItems": 1, "uniqueItems": True}
 KINDS: Mapping[str, Section] = {
     "worker": Section({
         "worker": Key(TEXT, "The name of a registered worker.", required=True),
@@ -248,10 +249,7 @@ KINDS: Mapping[str, Section] = {
         "model": Key(TEXT, "A tier of the workflow's models or of configs/models.yaml. Default: defaults.model."),
         "prompt": Key(PROMPT, "What the model is asked; sees with.x.", required=True),
         "system": Key(PROMPT, "What the model is told about itself."),
-        "tools": Key(
-            {**list_of(TEXT), "minItems": 1, "uniqueItems": True},
-            "Workers and tools that the model may call. Default: none.",
-        ),
+        "tools": Key(NAMES, "Workers and tools that the model may call. Default: none."),
         "max_turns": Key(whole(1, 100), f"Calls of the model at most, where it has tools. Default: {MAX_TURNS}."),
         "budget": ATTEMPT_BUDGET,
         **WORK.keys,
@@ -261,6 +259,18 @@ KINDS: Mapping[str, Section] = {
         "uses": Key(TEXT, "A workflow file, relative to this one; 'with' has its inputs.", required=True),
         "budget": Key(shared("budget"), "What each child run may use. Default: what its own file says."),
         **WORK.keys,
+        "timeout": Key(shared("run_timeout"), "How long the step may take."),
+    }),
+    "plan": Section({
+        "goal": Key(TEXT, "A template; what is to be reached. 'with' has what there is for it.", required=True),
+        "workers": Key(NAMES, "The workers that the plan may call.", required=True),
+        "model": Key(TEXT, "The tier that plans. Default: defaults.model; without one, rules plan."),
+        "max_steps": Key(whole(1, 100), f"How many steps a plan has at most. Default: {MAX_STEPS}."),
+        "replan": Key(whole(0, 5), "How often a plan may be replaced whose run failed. Default: 0."),
+        "approve": Key(TRUTH, "Whether a person sees the plan before it runs. Default: false."),
+        "output": Key(shared("schema"), "A JSON Schema with 'properties': what the plan gives. Default: result."),
+        "budget": Key(shared("budget"), "What each planning with its run may use. Default: what the run has left."),
+        "policy": Key(TEXT, "The name of a policy."),
         "timeout": Key(shared("run_timeout"), "How long the step may take."),
     }),
     "human": Section({

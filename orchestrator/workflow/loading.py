@@ -17,13 +17,17 @@ from orchestrator.workflow.pinning import pin
 from orchestrator.workflow.problems import MOST_PROBLEMS, Problems
 from orchestrator.workflow.reader import Draft, read_workflow
 from orchestrator.workflow.reading import Reading, circle
-from orchestrator.workflow.shapes import as_schema
+from orchestrator.workflow.shapes import Shape, as_schema
 from orchestrator.workflow.signatures import Signature, of_workflow
 from orchestrator.workflow.step_draft import StepDraft
 from orchestrator.workflow.yaml_nodes import Scalar, read_yaml
 
 DEEPEST = 8
 """Workflows, one below the other, the first one counted."""
+
+
+PLANNING_HEIGHT = 2
+"""A run that plans, and below it the run of the plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +87,15 @@ class Loading:
         """The workflows that the steps run, each once; what the steps need to know of them goes into their drafts."""
         found: dict[str, Loaded] = {}
         for step in draft.all_steps.values():
-            if step.callee is None:
+            if step.planning is not None:
+                below: Loaded | None = _planning(reading, step, step.planning)
+            elif step.callee is not None:
+                below = self._callee(reading, step.callee)
+            else:
                 continue
-            callee = self._callee(reading, step.callee)
-            if callee is not None:
-                _join(reading, step, callee)
-                found.setdefault(callee.workflow.sha256, callee)
+            if below is not None:
+                _join(reading, step, below)
+                found.setdefault(below.workflow.sha256, below)
         return list(found.values())
 
     def _callee(self, reading: Reading, node: Scalar) -> Loaded | None:
@@ -114,6 +121,15 @@ class Loading:
         return callee
 
 
+def _planning(reading: Reading, step: StepDraft, workflow: Workflow) -> Loaded:
+    """The workflow that plans, below which the plan itself is run."""
+    if len(reading.trail) + PLANNING_HEIGHT > DEEPEST:
+        reading.problems.at(step.key, f"workflows use each other more than {DEEPEST} levels deep")
+    schema = step.values["output"]
+    signature = Signature(f"plan '{step.id}'", None, Shape(schema, schema))
+    return Loaded(workflow, signature, PLANNING_HEIGHT, asks=_asks(workflow, []), pauses="")
+
+
 def _join(reading: Reading, step: StepDraft, callee: Loaded) -> None:
     """What a step needs to know of the workflow that it runs."""
     workflow = callee.workflow
@@ -127,11 +143,12 @@ def _join(reading: Reading, step: StepDraft, callee: Loaded) -> None:
         step.values["budget"] = replace(theirs, on_exceed=OnExceed.FAIL)
     if step.hands_over and callee.signature.gives is not None and "output" not in step.values:
         step.values["form"] = as_schema(callee.signature.gives)
-    if step.scope.ending and step.callee is not None:
+    place = step.callee or step.place
+    if step.scope.ending and place is not None:
         if callee.asks:
-            reading.problems.at(step.callee, f"{NO_PEOPLE}, and {callee.asks} asks one")
+            reading.problems.at(place, f"{NO_PEOPLE}, and {callee.asks} asks one")
         elif callee.pauses:
-            reading.problems.at(step.callee, f"{NO_PEOPLE}, and {callee.pauses} pauses on its budget")
+            reading.problems.at(place, f"{NO_PEOPLE}, and {callee.pauses} pauses on its budget")
 
 
 def _pauses(workflow: Workflow, callees: list[Loaded]) -> str:

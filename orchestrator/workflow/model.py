@@ -59,6 +59,34 @@ class ExpiresSpec(Pinned):
     then: Literal["fail", "skip"] = "fail"
 
 
+class PlannedWorker(Pinned):
+    """What a plan may call, as it was when the workflow was loaded; see `WorkerCard`."""
+
+    pool: str
+    description: str = ""
+    input_schema: dict[str, Any] | None = None
+    output_schema: dict[str, Any] | None = None
+    timeout: float | None = None
+
+
+class PlanSpec(Pinned):
+    """What a plan may be made of, and what it must give.
+
+    Attributes:
+        workers: what its steps may call, by name.
+        max_steps: how many it may have.
+        output: a JSON Schema of an object; the plan gives each of its properties.
+        source: the step that has planned, for the one whose child run carries the plan out; else empty.
+        after: the step whose child run failed, if this is a plan that replaces one; else empty.
+    """
+
+    workers: dict[str, PlannedWorker]
+    max_steps: int
+    output: dict[str, Any]
+    source: str = ""
+    after: str = ""
+
+
 class Callee(Pinned):
     """The workflow that a `kind: workflow` step runs; `sha256` (hex) pins it."""
 
@@ -110,7 +138,8 @@ class StepSpec(Pinned):
         tools: workers and tools that the model may call; with any, `max_turns` bounds its calls in one attempt.
         output: the JSON Schema that the output must fit, None where none is given; for `kind: human` the form.
         repeat: not together with `foreach`.
-        uses, budget: of `kind: workflow`; `budget` bounds each child run.
+        uses, budget: of `kind: workflow` and `kind: plan`; `budget` bounds each child run.
+        plan: of the steps that `planning.py` makes of a `kind: plan`: of who plans, and of the child run of a plan.
         assignee, expires: of `kind: human`; `assignee` is a template.
         form: what a person who takes over is asked for, where `output` does not say it.
         needs: steps that must have settled first, with the outcomes that let this step start; inferred and explicit.
@@ -122,7 +151,7 @@ class StepSpec(Pinned):
     """
 
     id: str
-    kind: Literal["worker", "agent", "workflow", "human"]
+    kind: Literal["worker", "agent", "workflow", "human", "plan"]
     worker: str
     pool: str = ""
     priority: int = 0
@@ -143,6 +172,7 @@ class StepSpec(Pinned):
     foreach: ForeachSpec | None = None
     repeat: RepeatSpec | None = None
     uses: Callee | None = None
+    plan: PlanSpec | None = None
     budget: Budget | None = None
     assignee: str | None = None
     expires: ExpiresSpec | None = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.workflow.fields import Fields
+from orchestrator.workflow.model import Workflow
 from orchestrator.workflow.needs_reader import Needs
 from orchestrator.workflow.policy_reader import Layer
 from orchestrator.workflow.problems import Problems
@@ -32,6 +33,7 @@ class StepDraft:
         checked: those of `uses` that are sound.
         signature: of what carries it out, None where that is not known.
         callee: the path that `uses` names.
+        planning: the workflow that plans, and carries the plan out.
         hands_over: whether a person may take it over.
         exceeds: whether its `budget` says what happens once it is used up.
         with_node, again: `with`, and what `repeat` puts over it.
@@ -48,6 +50,7 @@ class StepDraft:
     needs: Needs = field(default_factory=dict)
     signature: Signature | None = None
     callee: Scalar | None = None
+    planning: Workflow | None = None
     hands_over: bool = False
     exceeds: bool = False
     with_node: Mapping | None = None

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.domain.worker import HUMAN_WORKER
-from orchestrator.workflow.fields import NOT_YET, Fields, as_mapping, as_text
+from orchestrator.workflow.fields import Fields, as_mapping, as_text
 from orchestrator.workflow.foreach_reader import read_foreach
 from orchestrator.workflow.kind_readers import NO_PEOPLE, READERS, read_claim
 from orchestrator.workflow.language import KINDS, STEP, Section
 from orchestrator.workflow.needs_reader import read_needs
+from orchestrator.workflow.plan_reader import read_plan
 from orchestrator.workflow.policy_reader import Handover, read_on_error, read_on_invalid
 from orchestrator.workflow.reading import Reading
 from orchestrator.workflow.step_draft import Defaults, StepDraft, StepReading
@@ -18,7 +19,6 @@ from orchestrator.workflow.uses import Scope, Uses
 from orchestrator.workflow.validate_reader import read_validators
 from orchestrator.workflow.yaml_nodes import Mapping, Node, Scalar
 
-LATER_KINDS = ("plan",)
 EVERY_KEY = Section({**STEP.keys, **{name: key for section in KINDS.values() for name, key in section.keys.items()}})
 FOREIGN = {kind: tuple(name for name in EVERY_KEY if name not in {*section, *STEP}) for kind, section in KINDS.items()}
 INSTEAD = {
@@ -27,6 +27,9 @@ INSTEAD = {
     ("workflow", "secrets"): "the steps of the workflow that it runs ask for their own",
     ("workflow", "pool"): "the steps of the workflow that it runs have their own",
     ("workflow", "rate"): "the steps of the workflow that it runs have their own",
+    ("plan", "prompt"): "write 'goal'",
+    ("plan", "secrets"): "a plan's steps have none",
+    ("plan", "uses"): "a plan's steps are written when it runs",
 }
 """What to write in place of a key of another kind."""
 
@@ -58,7 +61,7 @@ def _read(reading: Reading, draft: StepDraft, mapping: Mapping, kind: str, defau
     step = StepReading(reading, draft, fields, defaults, Uses(reading.problems), draft.scope)
     draft.values.update(id=draft.id, kind=kind, line=draft.key.line + 1)
     read_foreach(step)
-    READERS[kind](step)
+    {**READERS, "plan": read_plan}[kind](step)
     _remedies(step, kind)
     _plain(step)
     if "pool" in KINDS[kind]:
@@ -73,10 +76,8 @@ def _kind(reading: Reading, draft: StepDraft, mapping: Mapping) -> str | None:
         reading.problems.at(draft.key, f"step '{draft.id}' needs 'kind'", f"one of {known}")
         return None
     kind = as_text(reading.problems, node, "'kind'")
-    if kind in LATER_KINDS:
-        reading.problems.at(node, f"kind '{kind}' {NOT_YET}", f"known: {known}")
-    elif kind is not None and kind not in KINDS:
-        reading.problems.at(node, f"unknown kind '{kind[:60]}'", suggest(kind, [*KINDS, *LATER_KINDS]))
+    if kind is not None and kind not in KINDS:
+        reading.problems.at(node, f"unknown kind '{kind[:60]}'", suggest(kind, KINDS))
     elif kind == "human" and draft.scope.ending:
         reading.problems.at(node, NO_PEOPLE)
     else:

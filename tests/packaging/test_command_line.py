@@ -13,6 +13,7 @@ from orchestrator.cli import application
 
 COMMANDS = {
     "db": {"migrate", "prune", "status"},
+    "do": set(),
     "doctor": set(),
     "init": set(),
     "models": {"list", "pull"},

@@ -23,3 +23,16 @@ CROSS JOIN LATERAL (
     FROM attempts a WHERE a.run_id = s.run_id AND a.step = s.step
 ) AS used
 GROUP BY s.step, s.worker;
+
+-- name: worker_costs
+-- What attempts of some workers have cost, over the newest runs: `runs_by_tenant` bounds what is read. An attempt that
+-- called no model costs nothing; one whose tokens have no known price says nothing.
+WITH recent AS (
+    SELECT id FROM runs WHERE tenant = $1 ORDER BY created_at DESC LIMIT $3
+)
+SELECT a.worker,
+       avg(CASE WHEN a.input_tokens + a.output_tokens = 0 THEN 0 ELSE a.cost_usd END)::float8 AS cost_usd
+FROM recent
+JOIN attempts a ON a.run_id = recent.id
+WHERE a.worker = ANY($2::text[]) AND a.status = 'succeeded'
+GROUP BY a.worker;

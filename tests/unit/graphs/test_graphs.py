@@ -43,6 +43,7 @@ def prompt(workflow: Workflow, step: str, with_: dict[str, Any]) -> str:
     ("brief", ["read", "extract", "gather", "write", "lay_out", "save"]),
     ("triage", ["read", "classify", "route", "draft", "tabulate"]),
     ("ask", ["index", "search", "select", "answer", "lay_out"]),
+    ("supervise", ["reach"]),
     ("report", ["describe", "write_sql", "query", "say", "lay_out", "save"]),
 ])  # fmt: skip
 def test_a_graph_loads_without_a_problem(name: str, steps: list[str]) -> None:

@@ -207,7 +207,7 @@ def test_a_registry_knows_each_name_once():
     registry = Registry([shout])
     registry.add(shout)
     assert len(registry) == 1
-    assert registry.pools == ("agents", "judges", "voices")
+    assert registry.pools == ("agents", "judges", "planners", "voices")
     assert registry.catalogue == {"d.shout": shout.card}
     with pytest.raises(ProjectError) as caught:
         registry.add(impostor)

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.domain.budget import Budget
 from orchestrator.domain.policy import Remedy, RemedyKind
 from orchestrator.domain.worker import HUMAN_WORKER, WorkerCard, WorkerKind
-from orchestrator.workflow import load_workflow, waves
+from orchestrator.workflow import load_workflow, parse_workflow, waves
 from orchestrator.workflow.model import ExpiresSpec, RepeatSpec
 
 FOLDER = Path(__file__).parents[2] / "examples/research_report"
@@ -58,3 +58,25 @@ def test_the_people(workflow):
 def test_the_end(workflow):
     notify = workflow.finally_["notify"]
     assert (notify.worker, notify.with_, notify.needs) == ("ops.notify", {"status": "${{ run.status }}"}, {})
+
+
+DIG = """
+  dig:
+    kind: plan                    # a child run whose steps a planner model writes
+    goal: "Find what ${{ inputs.topic }} costs in practice"
+    model: large
+    workers: [research.search, documents.extract, writing.summarise]
+    max_steps: 12
+    replan: 2
+finally:
+"""
+
+
+def test_the_steps_that_a_model_plans():
+    text = (FOLDER / "research_report.yaml").read_text().replace("finally:\n", DIG)
+    cards = CATALOGUE | {name: WorkerCard(name) for name in ("documents.extract", "writing.summarise")}
+    whole = parse_workflow(text, file="x.yaml", folder=FOLDER, catalogue=cards, model_tiers=["small", "large"])
+    dig = whole.steps["dig"]
+    planning = next(callee for callee in whole.callees if dig.uses and callee.sha256 == dig.uses.sha256)
+    assert list(planning.steps) == ["plan", "work", "plan_2", "work_2", "plan_3", "work_3"]
+    assert (planning.steps["plan"].model, planning.steps["plan"].price_cap_usd) == ("large", 0.6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from orchestrator.client import RunHandle
     from orchestrator.workflow import Workflow
 
+LAST_WORDS = 5.0
+"""Seconds that whatever is shown beside a run may take to come to its end."""
+
 
 @dataclass(frozen=True)
 class Watch:
@@ -24,12 +28,14 @@ class Watch:
     Attributes:
         tenant: as the person gave it, None where they did not.
         as_json: one JSON object at the end, and no progress.
+        beside: shows more of the run; its last words come before the end is told.
     """
 
     handle: RunHandle
     workflow: Workflow
     tenant: str | None
     as_json: bool
+    beside: asyncio.Task[None] | None = None
 
     def print_begun(self) -> None:
         """Say which run it is, where nobody waits for it here."""
@@ -47,6 +53,8 @@ class Watch:
         followed = await Follower(self.handle, self._view(), stderr_console(), self.tenant).follow()
         if followed.result is None:
             return INTERRUPTED
+        if self.beside is not None:
+            await asyncio.wait({self.beside}, timeout=LAST_WORDS)
         await self._print_end(followed)
         if followed.interrupted:
             return INTERRUPTED

@@ -60,10 +60,9 @@ async def execute(invocation: Invocation, request: Request) -> int:
 
     async with Orchestrator.open(invocation.project, settings=request.settings) as app:
         handle = await app.submit(request.workflow, request.inputs, tenant=request.tenant)
-        watch = Watch(handle, request.workflow, request.tenant, request.as_json)
         showing = None if request.as_json else asyncio.create_task(_show(app, handle), name="show plans")
         try:
-            return await watch.follow()
+            return await Watch(handle, request.workflow, request.tenant, request.as_json, showing).follow()
         finally:
             if showing is not None:
                 showing.cancel()

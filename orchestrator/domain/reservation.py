@@ -79,7 +79,9 @@ class Room:
         return Room(_least(self.usd, other.usd), _least(self.tokens, other.tokens))
 
     def _holds(self, usd: float, tokens: float) -> bool:
-        return (self.usd is None or usd <= self.usd + CENT_FRACTION) and (self.tokens is None or tokens <= self.tokens)
+        # What asks for nothing fits, also where more was used than there is.
+        of_usd = self.usd is None or usd <= max(0.0, self.usd) + CENT_FRACTION
+        return of_usd and (self.tokens is None or tokens <= max(0, self.tokens))
 
 
 @dataclass(frozen=True, slots=True)

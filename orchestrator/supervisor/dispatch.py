@@ -49,7 +49,7 @@ async def dispatch(draft: Draft) -> None:
 
 async def _consider(draft: Draft) -> None:
     """Start or skip each candidate that is ready; what settles at once makes its dependants candidates."""
-    work = deque(draft.candidates)
+    work = deque(dict.fromkeys(draft.candidates))
     while work:
         step = draft.step(work.popleft())
         spec = draft.context.spec(step.id)
@@ -105,7 +105,7 @@ async def _fill(draft: Draft, spec: StepSpec) -> None:
     step = draft.step(spec.id)
     assert spec.foreach is not None
     limit, judged_by = spec.foreach.max_parallel, gathering(spec)
-    if step.items is None or not has_room(step, judged_by, limit):
+    if step.items is None or not has_room(step, judged_by, limit) or any(held == spec.id for held, _ in draft.held_up):
         return
     scope = await draft.context.scope(draft.state(), spec)
     values = await draft.context.payloads.value(draft.context.tenant, step.items)
@@ -133,17 +133,19 @@ async def _send_new(draft: Draft, spec: StepSpec, scope: dict[str, Any], index: 
 
 async def _send(draft: Draft, step: str, index: int) -> None:
     """Send what an item left READY wants: its work, or its judges."""
-    item = draft.item(step, index)
+    before = item = draft.item(step, index)
     if not item.wants_dispatch or draft.step(step).settled:
         return
     spec = draft.context.spec(step)
     try:
         if item.phase is not Phase.READY:
-            draft.put_item(await order_judges(draft, spec, item))
-            return
-        if item.with_ is None:
-            item = await prepare_iteration(draft, spec, item)
-        draft.put_item(await order_work(draft, spec, item))
+            after = await order_judges(draft, spec, item)
+        else:
+            if item.with_ is None:
+                item = await prepare_iteration(draft, spec, item)
+            after = await order_work(draft, spec, item)
+        if after is not before:  # else it waits as it was
+            draft.put_item(after)
     except (ExpressionError, InputsInvalid, PlanInvalid, BudgetRefused) as error:
         after = fail_item(draft, spec, item, error, await chooser(draft, spec))
         if after.wants_dispatch:  # `on_error` has handed it to somebody else

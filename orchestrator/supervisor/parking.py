@@ -110,7 +110,8 @@ def waits_long(context: RunContext, run: RunState) -> bool:
 def _waits_long(run: RunState, spec: StepSpec, item: ItemState) -> bool:
     if item.phase is Phase.RUNNING:
         return item.asked_at > 0 or (item.worker or spec.worker) == RUN_WORKER
-    return item.phase is Phase.READY and (run.paused or (item.step, item.index) in run.agenda)
+    held_up = item.wants_dispatch and not any(judge.phase is Phase.RUNNING for judge in item.judges)
+    return held_up and (run.paused or (item.step, item.index) in run.agenda)
 
 
 async def _woken(wake: asyncio.Event, seconds: float | None) -> bool:

@@ -15,6 +15,9 @@ import pytest
 
 from orchestrator import Context, Orchestrator, Workflow, worker
 from orchestrator.settings import DatabaseSettings, Settings, WorkerSettings
+from orchestrator.supervisor import graph, reserving
+from orchestrator.supervisor.demands import demand_of
+from orchestrator.supervisor.dispatch import dispatch
 from orchestrator.testing import ScriptedModel, answer_json, answer_tool, server_error
 from tests.integration.supervisor.scene import flow, until
 
@@ -27,6 +30,7 @@ def agent(name: str, more: str = "", model: str = "large") -> str:
     return f"  {name}: {{kind: agent, model: {model}, prompt: say something, {OUTPUT}{more}}}\n"
 
 
+COUNT = 80
 CHAIN = agent("one") + agent("two", ", needs: [one]")
 PRICES = {"max_tokens": 100, "input_price": 1.0}
 """Of an answer that costs 0.01 USD from `large`, and 0.001 from `small`; a prompt is 0.0002 at the most."""
@@ -325,3 +329,36 @@ async def test_what_is_reserved_is_known_after_a_takeover(database_url, tmp_path
         asked = len(model.requests)
     assert (result.status, result.error.code) == ("failed", "budget_exceeded")
     assert asked <= 2 and result.cost <= 0.024
+
+
+async def test_of_a_long_foreach_one_item_waits_for_room_and_the_others_behind_it(database_url, tmp_path, monkeypatch):
+    asked, most_held, written = 0, 0, 0
+
+    async def counted(*given, **named):
+        nonlocal asked
+        asked += 1
+        return await demand_of(*given, **named)
+
+    async def watched(draft):
+        nonlocal most_held, written
+        await dispatch(draft)
+        most_held, written = max(most_held, len(draft.held_up)), written + len(draft.items)
+
+    monkeypatch.setattr(reserving, "demand_of", counted)
+    monkeypatch.setattr(graph, "dispatch", watched)
+    steps = agent("each", ", foreach: {items: '${{ inputs.list }}', as: it}")
+    file = tmp_path / "long.yaml"
+    file.write_text(
+        "api: orchestrator/v1\nname: long\ninputs: {list: {type: array}}\n"
+        f"budget: {{usd: 0.05, on_exceed: fail}}\nsteps:\n{steps}"
+    )
+
+    def cheap(request):
+        return answer_json({"text": "x"}, input_tokens=1, output_tokens=1)
+
+    async with modelled(database_url, tmp_path, cheap) as (app, _):
+        result = await (await app.submit(file, {"list": list(range(COUNT))})).result(timeout=50)
+    assert result.status == "succeeded", result.error
+    assert most_held <= 1
+    assert asked <= 3 * COUNT, "each item is asked for again and again"
+    assert written <= 5 * COUNT, "items that wait are written again and again"

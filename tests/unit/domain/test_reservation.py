@@ -77,3 +77,8 @@ def test_going_on_makes_room_for_what_is_needed(first: int, used: int, held: int
     assert after.room.tokens is not None and after.room.tokens >= needed
     assert after.budget.tokens is not None and after.budget.tokens > used
     assert (after.budget.tokens - first) % first == 0 and after.needed == Reservation()
+
+
+def test_what_asks_for_nothing_fits_also_where_too_much_was_used():
+    assert Room(usd=-0.01, tokens=-5).fits(Demand())
+    assert not Room(usd=-0.01).fits_least(Demand.of(Reservation(0.001)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,14 @@ def _run(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     """Run a coroutine from a plain fixture: in a thread, so that pytest's own event loop stays as it is."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(lambda: asyncio.run(work())).result()
+
+
+@pytest.fixture(autouse=True)
+def fresh_consoles() -> None:
+    """A process has one console for each stream; a test that sets `COLUMNS` must not get that of the test before it."""
+    if (consoles := sys.modules.get("orchestrator.cli.consoles")) is not None:
+        consoles.stdout_console.cache_clear()
+        consoles.stderr_console.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ help:  ## this list
 
 install: $(STAMP)  ## everything into .venv, at the versions of requirements.lock
 
-demo: $(STAMP)  ## a supervised run over this repository's docs, with a local model
-	$(BIN)/orchestrator run graphs/brief.yaml
+demo: $(STAMP)  ## a supervised run over ten of this repository's docs, with a local model
+	$(BIN)/orchestrator run graphs/brief.yaml -i max_documents=10
 
 test: $(STAMP)  ## all tests
 	$(BIN)/python -m pytest $(ARGS)

@@ -17,9 +17,6 @@ from tests.chaos import specialists
 
 REPOSITORY = Path(__file__).parents[2]
 STOP_SECONDS = 40.0
-START_SECONDS = 45.0
-"""In which a process that finds no database may end, also one that was frozen meanwhile."""
-
 NO_SERVICE = 3
 """What a process ends with that finds no database when it starts."""
 
@@ -82,7 +79,7 @@ class Fleet:
             code = member.running.poll()
             if code is None:
                 continue
-            if not member.killed and not (code == NO_SERVICE and time.monotonic() - member.since < START_SECONDS):
+            if not member.killed and not (code == NO_SERVICE and time.monotonic() - member.since < 20.0):
                 self.deaths[f"{name} exited with {code}"] += 1
             self.restarts += 1
             self._members[name] = Member(name, self._spawn(name))

@@ -58,22 +58,9 @@ async def run_in_child(
         ChildDied: the child ended without a result.
         NotInChild: the function cannot be imported by the child.
     """
-    if worker.function.__module__ == "__main__":
-        raise NotInChild(
-            f"{worker.name} is defined in the script that was started, where a child process cannot import it",
-            remedy="move it into a module of the project",
-        )
-    job = {
-        "path": sys.path,
-        "module": worker.function.__module__,
-        "attribute": worker.function.__qualname__,
-        "assignment": asdict(assignment) | {"run_id": str(assignment.run_id)},
-        "value": value,
-        "secrets": secrets,
-        "database_url": database_url,
-        "max_bytes": max_bytes,
-        "memory_mb": worker.card.memory_mb,
-    }
+    said = asdict(assignment) | {"run_id": str(assignment.run_id)}
+    job = _place(worker) | {"assignment": said, "value": value, "secrets": secrets, "database_url": database_url}
+    job |= {"max_bytes": max_bytes, "memory_mb": worker.card.memory_mb}
     ours, theirs = socket.socketpair()
     printed, prints = os.pipe()
     try:
@@ -102,6 +89,16 @@ async def run_in_child(
     finally:
         await _kill(process)
         await _end(reading, output, journal)
+
+
+def _place(worker: Worker[..., Any]) -> dict[str, Any]:
+    """Where the child imports the worker from."""
+    if worker.function.__module__ == "__main__":
+        raise NotInChild(
+            f"{worker.name} is defined in the script that was started, where a child process cannot import it",
+            remedy="move it into a module of the project",
+        )
+    return {"path": sys.path, "module": worker.function.__module__, "attribute": worker.function.__qualname__}
 
 
 async def _end(reading: asyncio.Task[None], output: ChildOutput, journal: Journal) -> None:

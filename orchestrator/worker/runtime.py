@@ -105,12 +105,7 @@ class WorkerRuntime:
         self._keeper = LeaseKeeper(self._renew, self._lease)
         self._recorder = Recorder(self._append, self._beat)
         self._member = Presence(
-            database,
-            "worker",
-            self._pools,
-            slots=self._concurrency,
-            every=HEARTBEAT,
-            on_buried=self._on_buried,
+            database, "worker", self._pools, slots=self._concurrency, every=HEARTBEAT, on_buried=self._on_buried
         )
         self._dead_after = dead_after
         self._watchdog = Watchdog(
@@ -128,22 +123,21 @@ class WorkerRuntime:
         concurrency_of = {card.name: card.concurrency for card in called}
         self._claims = Claims(self._claim, {**concurrency_of, **dict.fromkeys(BUILT_IN)})
         self._room = Room(self._claims, limits, notifier, self._begin, self._busy)
-        services = Services(
-            database=database,
-            registry=registry,
-            agent=agent_worker(models, ToolMaker(registry, tracing, settings.max_output_bytes)),
-            judge=judge_worker(),
-            planner=planner_worker(models, database),
-            models=models,
-            redactor=redactor,
-            environ=os.environ if environ is None else environ,
-            max_output_bytes=settings.max_output_bytes,
-            tracing=tracing,
-            captures=tracing.captures,
-        )
         self._runner = AttemptRunner(
             member=self._member,
-            services=services,
+            services=Services(
+                database=database,
+                registry=registry,
+                agent=agent_worker(models, ToolMaker(registry, tracing, settings.max_output_bytes)),
+                judge=judge_worker(),
+                planner=planner_worker(models, database),
+                models=models,
+                redactor=redactor,
+                environ=os.environ if environ is None else environ,
+                max_output_bytes=settings.max_output_bytes,
+                tracing=tracing,
+                captures=tracing.captures,
+            ),
             settings=settings,
             keeper=self._keeper,
             recorder=self._recorder,

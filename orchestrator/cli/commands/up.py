@@ -14,6 +14,7 @@ from orchestrator.cli.empty_pools import warn_of_empty_pools
 from orchestrator.cli.interrupts import Interrupts, on_signals
 from orchestrator.cli.invocation import Invocation
 from orchestrator.cli.quantities import plural
+from orchestrator.cli.scaled_pools import shown_autoscaler
 
 if TYPE_CHECKING:
     from orchestrator.app import Orchestrator
@@ -51,7 +52,7 @@ async def _up(invocation: Invocation, pools: Sequence[str] | None, supervisors: 
 
 async def _serve(app: Orchestrator, invocation: Invocation, pools: Sequence[str], supervisors: int) -> None:
     from orchestrator.cli.pools_view import pools_view
-    from orchestrator.placement import Autoscaler, LocalPlacement, PoolState, policies_of
+    from orchestrator.placement import LocalPlacement, policies_of
 
     settings = app.settings
     policies = policies_of(settings, list(app.registry.catalogue.values()), pools)
@@ -65,18 +66,7 @@ async def _serve(app: Orchestrator, invocation: Invocation, pools: Sequence[str]
         view.tell("stopping; a second signal does not wait for what is held")
         stop.set()
 
-    def on_look(states: Sequence[PoolState]) -> None:
-        view.show(states, {pool: len(placement.members(pool)) for pool in pools})
-
-    scaling = Autoscaler(
-        app.database,
-        placement,
-        policies,
-        interval=settings.scaling.interval,
-        dead_after=settings.supervisor.worker_dead_after,
-        grace=settings.worker.grace,
-        on_look=on_look,
-    )
+    scaling = shown_autoscaler(app, placement, policies, view)
     with view, on_signals(Interrupts(ask, placement.stop), signal.SIGINT, signal.SIGTERM):
         async with placement:
             for number in range(1, supervisors + 1):

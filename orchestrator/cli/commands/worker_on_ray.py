@@ -18,12 +18,12 @@ from orchestrator.cli.empty_pools import warn_of_empty_pools
 from orchestrator.cli.health import healthy
 from orchestrator.cli.interrupts import Interrupts, on_signals
 from orchestrator.cli.invocation import Invocation
+from orchestrator.cli.scaled_pools import shown_autoscaler
 from orchestrator.errors import ServiceError
 from orchestrator.placement.lifeline import hold_on
 
 if TYPE_CHECKING:
     from orchestrator.app import Orchestrator
-    from orchestrator.placement import PoolState
     from orchestrator.placement.on_ray import RayCluster
     from orchestrator.settings import RaySettings, Settings
 
@@ -122,7 +122,7 @@ async def _open(invocation: Invocation, asked: OnRay) -> bool:
 async def _serve(app: Orchestrator, invocation: Invocation, asked: OnRay, cluster: RayCluster) -> bool:
     """Scale until SIGTERM; True if the cluster was lost before."""
     from orchestrator.cli.pools_view import pools_view
-    from orchestrator.placement import Autoscaler, policies_of
+    from orchestrator.placement import policies_of
     from orchestrator.placement.on_ray import RayPlacement
     from orchestrator.placement.on_ray.handover import kept_back, passed_on
 
@@ -147,18 +147,7 @@ async def _serve(app: Orchestrator, invocation: Invocation, asked: OnRay, cluste
         view.tell("stopping; a second signal does not wait for what is held")
         stop.set()
 
-    def on_look(states: Sequence[PoolState]) -> None:
-        view.show(states, {pool: len(placement.members(pool)) for pool in pools})
-
-    scaling = Autoscaler(
-        app.database,
-        placement,
-        policies,
-        interval=settings.scaling.interval,
-        dead_after=settings.supervisor.worker_dead_after,
-        grace=settings.worker.grace,
-        on_look=on_look,
-    )
+    scaling = shown_autoscaler(app, placement, policies, view)
     with view, on_signals(Interrupts(ask, placement.stop), signal.SIGINT, signal.SIGTERM):
         if names := kept_back(settings, os.environ):
             view.tell(
